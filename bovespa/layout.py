@@ -1,0 +1,167 @@
+"""Where every object lives: one type a kind of object, which goes both ways. Nobody else spells a prefix."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from dataclasses import dataclass
+
+from bovespa.errors import InvalidRequest, UnexpectedEvent
+
+_SESSION = r"index_code=(?P<index_code>[A-Z0-9]{4})/session_date=(?P<session_date>\d{4}-\d{2}-\d{2})"
+_RAW_KEY = re.compile(rf"portfolio/{_SESSION}/portfolio\.parquet", re.ASCII)
+_REFINED_KEY = re.compile(rf"portfolio/{_SESSION}/ticker=(?P<ticker>[A-Z0-9]{{5,6}})/portfolio\.parquet", re.ASCII)
+_RECEIPT_KEY = re.compile(rf"receipts/portfolio/{_SESSION}/(?P<raw_version>[0-9a-f-]{{1,80}})\.json", re.ASCII)
+
+RAW_PREFIX = "portfolio/"
+"""Prefix, in the raw bucket, of the objects whose arrival starts a Glue run."""
+
+RAW_SUFFIX = ".parquet"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Session:
+    """One trading session of one index: the unit in which everything is collected, stored and replaced."""
+
+    index_code: str
+    session_date: dt.date
+
+    def __str__(self) -> str:
+        return f"{self.index_code}/{self.session_date}"
+
+    @classmethod
+    def parse(cls, text: str) -> Session:
+        """Read `IBOV/2025-02-03`, as `str` writes it.
+
+        Raises:
+            InvalidRequest: *text* is not of that form.
+        """
+        match = re.fullmatch(r"([A-Z0-9]{4})/(\d{4}-\d{2}-\d{2})", text, re.ASCII)
+        if match is None:
+            raise InvalidRequest(f"{text[:40]!r} is not a session like 'IBOV/2025-02-03'.")
+        return cls(match[1], _date(match[2], InvalidRequest))
+
+    @property
+    def partition(self) -> str:
+        """The Hive-style folder of this session, without a slash at its end."""
+        return f"index_code={self.index_code}/session_date={self.session_date}"
+
+    @property
+    def raw_key(self) -> str:
+        """Key of the session's Parquet in the raw bucket."""
+        return f"{RAW_PREFIX}{self.partition}/portfolio.parquet"
+
+    @classmethod
+    def from_raw_key(cls, key: str) -> Session:
+        """Inverse of `raw_key`.
+
+        Raises:
+            UnexpectedEvent: *key* is not the key of a raw Parquet object.
+        """
+        match = _RAW_KEY.fullmatch(key)
+        if match is None:
+            raise UnexpectedEvent(f"{key[:200]!r} is not the key of a raw portfolio.")
+        return cls(match["index_code"], _date(match["session_date"], UnexpectedEvent))
+
+    def source_key(self, sha256: str) -> str:
+        """Key, in the raw bucket, of the bytes that B3 sent."""
+        return f"source/{self.partition}/{sha256}.csv"
+
+    @property
+    def refined_prefix(self) -> str:
+        """Prefix, in the refined bucket, of all ticker partitions of this session."""
+        return f"portfolio/{self.partition}/"
+
+    @property
+    def receipts_prefix(self) -> str:
+        """Prefix, in the refined bucket, of the receipts of this session."""
+        return f"receipts/portfolio/{self.partition}/"
+
+
+def raw_index_prefix(index_code: str) -> str:
+    """Prefix, in the raw bucket, of every session of one index."""
+    return f"{RAW_PREFIX}index_code={index_code}/session_date="
+
+
+def receipts_index_prefix(index_code: str) -> str:
+    """Prefix, in the refined bucket, of every receipt of one index."""
+    return f"receipts/portfolio/index_code={index_code}/session_date="
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RefinedPartition:
+    """One ticker of one session in the refined bucket: one object, one partition of the catalog."""
+
+    session: Session
+    ticker: str
+
+    @property
+    def prefix(self) -> str:
+        """The partition's location in the refined bucket, with a slash at its end."""
+        return f"{self.session.refined_prefix}ticker={self.ticker}/"
+
+    @property
+    def key(self) -> str:
+        """The partition's only object. The name never varies, so a second run replaces it in one PUT."""
+        return f"{self.prefix}portfolio.parquet"
+
+    @classmethod
+    def from_key(cls, key: str) -> RefinedPartition:
+        """Inverse of `key`.
+
+        Raises:
+            UnexpectedEvent: *key* is not the key of a refined object.
+        """
+        match = _REFINED_KEY.fullmatch(key)
+        if match is None:
+            raise UnexpectedEvent(f"{key[:200]!r} is not the key of a refined partition.")
+        session = Session(match["index_code"], _date(match["session_date"], UnexpectedEvent))
+        return cls(session, match["ticker"])
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The job's word that one version of a raw object is refined, registered and visible.
+
+    The version is in the key, so a listing alone tells which sessions are up to date.
+    """
+
+    session: Session
+    raw_version: str
+    """The raw object's ETag, without quotes."""
+
+    @property
+    def key(self) -> str:
+        """Key in the refined bucket."""
+        return f"{self.session.receipts_prefix}{self.raw_version}.json"
+
+    @classmethod
+    def from_key(cls, key: str) -> Receipt:
+        """Inverse of `key`.
+
+        Raises:
+            UnexpectedEvent: *key* is not the key of a receipt.
+        """
+        match = _RECEIPT_KEY.fullmatch(key)
+        if match is None:
+            raise UnexpectedEvent(f"{key[:200]!r} is not the key of a receipt.")
+        session = Session(match["index_code"], _date(match["session_date"], UnexpectedEvent))
+        return cls(session, match["raw_version"])
+
+
+def quarantine_key(received_at: dt.datetime, sha256: str, suffix: str) -> str:
+    """Key, in the raw bucket, of a refused file (`.csv`) or of the reason why (`.json`).
+
+    Args:
+        received_at: When the file arrived, aware.
+        sha256: Digest of the refused bytes, hexadecimal.
+        suffix: With its dot.
+    """
+    return f"quarantine/{received_at.astimezone(dt.UTC):%Y-%m-%dT%H%M%SZ}/{sha256}{suffix}"
+
+
+def _date(text: str, error: type[Exception]) -> dt.date:
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise error(f"{text!r} is not a date.") from None

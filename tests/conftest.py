@@ -1,0 +1,35 @@
+"""What every test may rely on: no real account, no machine settings, and the recordings where they are."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parent.parent
+RECORDINGS = PROJECT.parent / "shared" / "b3"
+
+
+@pytest.fixture(autouse=True)
+def _no_real_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test can reach a real account, nor read an operator's settings, even by mistake."""
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "BOVESPA_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    # Nothing listens there: a client that forgot its endpoint fails at once instead of leaving the machine.
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Path:
+    """The folder of recorded B3 files, which stay out of the repository (B3's terms)."""
+    if not RECORDINGS.is_dir():
+        pytest.skip(f"recorded B3 files are not at {RECORDINGS}")
+    return RECORDINGS
