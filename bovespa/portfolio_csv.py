@@ -108,6 +108,23 @@ def serialise_csv(portfolio: Portfolio) -> bytes:
     return "".join(f"{line}\r\n" for line in lines).encode(ENCODING)
 
 
+def file_name(index_code: str, session_date: dt.date) -> str:
+    """Return the name under which B3's page saves the file of this session."""
+    return f"{index_code}Dia_{session_date:%d-%m-%y}.csv"
+
+
+def parse_file_name(name: str) -> tuple[str, dt.date] | None:
+    """Return the index code and the session date that a name like `IBOVDia_03-02-25.csv` says, or None.
+
+    What a person added before the ending (`IBOVDia_03-02-25 (1).csv`, `IBOVDia_04-05-22.sector.csv`) does not matter.
+    """
+    match = _FILE_NAME.fullmatch(name)
+    if match is None:
+        return None
+    session_date = _date(match[2], match[3], match[4])
+    return None if session_date is None else (match[1], session_date)
+
+
 def _row(holding: Holding, sector: bool) -> str:
     kind = f"{holding.share_class:<4}{holding.corporate_event or '':<4}{holding.listing_segment or ''}".rstrip()
     fields = [
@@ -179,17 +196,15 @@ def _check_title(
     title_date: dt.date,
     index_code: str | None,
     session_date: dt.date | None,
-    file_name: str | None,
+    name: str | None,
 ) -> None:
     if index_code is not None and title_index_code != index_code:
         _refuse(f"the title names index {title_index_code}, but {index_code} was asked for", 1)
     if session_date is not None and title_date != session_date:
         _refuse(f"the title names session {title_date}, but the page showed {session_date}", 1)
-    match = _FILE_NAME.fullmatch(file_name) if file_name else None
-    if match is not None:
-        named = (match[1], _date(match[2], match[3], match[4]))
-        if named != (title_index_code, title_date):
-            _refuse(f"the title names {title_index_code} of {title_date}, but the file is called {file_name}", 1)
+    named = parse_file_name(name) if name else None
+    if named not in (None, (title_index_code, title_date)):
+        _refuse(f"the title names {title_index_code} of {title_date}, but the file is called {name}", 1)
 
 
 def _date(day: str, month: str, year: str) -> dt.date | None:
@@ -238,10 +253,10 @@ def _split_type(text: str, number: int) -> tuple[str, str, str]:
 
 
 def _parse_total(text: str, view: View, number: int) -> tuple[int, Decimal]:
-    fields = _fields(text, len(_HEADINGS[view].split(";")), number, trailing=False)
     blanks = 3 if view is View.SECTOR else 2
-    if fields[0] != _TOTAL_LABEL or any(fields[1 : 1 + blanks]):
+    if not text.startswith(_TOTAL_LABEL + ";" * (blanks + 1)):
         _refuse(f"expected {_TOTAL_LABEL!r} and its totals, found {_shown(text)}", number)
+    fields = _fields(text, len(_HEADINGS[view].split(";")), number, trailing=False)
     quantity, *participations = fields[1 + blanks :]
     totals = {_percent(participation, "the total participation", number) for participation in participations}
     if len(totals) != 1:

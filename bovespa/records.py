@@ -1,0 +1,48 @@
+"""What the raw store knows of a file besides its numbers: where it came from, and what became of it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bovespa import __version__
+from bovespa.layout import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """How a file came to us; kept beside the file for ever."""
+
+    index_code: str
+    """The index that was asked for."""
+    file_name: str
+    """The name that B3 gave the file."""
+    url: str
+    """Where the file was downloaded from."""
+    received_at: dt.datetime
+    """When the download had finished, aware."""
+    way: str
+    """How the scraper obtained the file."""
+    code_version: str = __version__
+    """Version of the code that fetched and parsed the file."""
+
+
+class StoreStatus(StrEnum):
+    """What storing a session did."""
+
+    STORED = "stored"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSession:
+    """Where a session lies in the raw bucket, after the call that stored or recognised it."""
+
+    session: Session
+    status: StoreStatus
+    raw_uri: str
+    source_uri: str
+    """Where the bytes of this call are kept."""
+    source_sha256: str
+    """Digest of the bytes of this call, hexadecimal."""

@@ -1,0 +1,97 @@
+"""How far a session has come on its way from B3 to SQL, decided from what S3 and Glue say."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bovespa.layout import Session
+
+SESSIONS_ARGUMENT = "--sessions"
+"""Argument of a Glue run that names its sessions, separated by commas: `IBOV/2025-02-03,IBOV/2025-02-04`."""
+
+_UNFINISHED_RUN_STATES = frozenset({"STARTING", "RUNNING", "WAITING", "STOPPING"})
+_FAILED_RUN_STATES = frozenset({"FAILED", "TIMEOUT", "STOPPED", "ERROR", "EXPIRED"})
+
+
+class State(StrEnum):
+    """The stations of a session."""
+
+    MISSING = "missing"
+    """Not in the raw bucket. If its day is over, B3 will never offer it again."""
+    STORED = "stored"
+    """In the raw bucket; no Glue run has taken it up yet."""
+    REFINING = "refining"
+    """A Glue run has it in hand, or waits for its turn."""
+    REFINED = "refined"
+    """Its rows answer SQL."""
+    FAILED = "failed"
+    """The newest Glue run of the stored version failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawObject:
+    """A session's Parquet in the raw bucket."""
+
+    uri: str
+    version: str
+    """The object's ETag, without quotes."""
+    stored_at: dt.datetime
+    """When this version arrived, aware."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobRun:
+    """One run of the Glue job."""
+
+    run_id: str
+    state: str
+    """Glue's own word: `RUNNING`, `SUCCEEDED`, `FAILED`, ..."""
+    started_at: dt.datetime
+    completed_at: dt.datetime | None
+    sessions: frozenset[str]
+    """The sessions it was started for, as `str(Session)` writes them."""
+    error: str | None = None
+
+    @property
+    def age(self) -> tuple[dt.datetime, dt.datetime]:
+        """What runs are ordered by, oldest first."""
+        # Starts may be told in whole seconds: of two runs of one second, the one that ends later is the newer.
+        return self.started_at, self.completed_at or dt.datetime.max.replace(tzinfo=dt.UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionState:
+    """One session and how far it has come."""
+
+    session: Session
+    state: State
+    raw: RawObject | None = None
+    run: JobRun | None = None
+    """The Glue run that `refining` or `failed` speaks of."""
+
+
+def state_of(session: Session, raw: RawObject | None, *, has_receipt: bool, runs: Iterable[JobRun]) -> SessionState:
+    """Decide the state of *session*.
+
+    Args:
+        session: The session.
+        raw: Its object in the raw bucket, None when there is none.
+        has_receipt: Whether the job left a receipt for exactly this version of the object.
+        runs: Runs of the Glue job, in any order; those of other sessions and of earlier versions do not count.
+    """
+    if raw is None:
+        return SessionState(session, State.MISSING)
+    if has_receipt:
+        return SessionState(session, State.REFINED, raw)
+    # S3 and Glue may tell whole seconds, so the start of a run counts from the second in which the object arrived.
+    since = raw.stored_at.replace(microsecond=0)
+    own = [run for run in runs if str(session) in run.sessions and run.started_at >= since]
+    newest = max(own, key=lambda run: run.age, default=None)
+    if newest is not None and newest.state in _UNFINISHED_RUN_STATES:
+        return SessionState(session, State.REFINING, raw, newest)
+    if newest is not None and newest.state in _FAILED_RUN_STATES:
+        return SessionState(session, State.FAILED, raw, newest)
+    return SessionState(session, State.STORED, raw)

@@ -1,0 +1,262 @@
+"""The Glue job: raw sessions in, refined partitions out, registered in the catalog.
+
+    job.py --sessions IBOV/2025-02-03[,...]|all --raw_bucket NAME --refined_bucket NAME --database NAME --table NAME
+
+Plain PySpark and boto3, no DynamicFrame: the same file runs on AWS Glue 5.1 and under `pyspark==3.5.6`.
+
+A run reads the requested sessions and the 21-session windows they lie in, recomputes the requested sessions and the
+later ones whose window they enter, and replaces those sessions whole. What it writes depends only on the raw objects,
+so order, repetition and simultaneous runs do not matter: a run that finds, when it is done, that a raw object has
+changed since it looked starts over, so the last writer has always seen the newest objects.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import logging
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from pyspark.sql import SparkSession
+
+from bovespa.layout import RAW_PREFIX, Receipt, RefinedPartition, Session
+from glue.catalog import PartitionCatalog
+from glue.lake import (
+    delete_objects,
+    every_raw_session,
+    glue_client,
+    list_objects,
+    raw_versions,
+    s3_client,
+    withdraw_receipts,
+    write_receipt,
+)
+from glue.refined_writer import WRITTEN_DDL, WrittenSession, from_row, partition_writer
+from glue.schema import PARTITION_COLUMNS, RAW_COLUMNS, REFINED_COLUMNS, spark_ddl
+from glue.window import CalendarDay, plan_calendar, reach
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+log = logging.getLogger("glue.job")
+
+ALL_SESSIONS = "all"
+_MAX_ATTEMPTS = 5
+_SESSIONS_A_TASK = 32
+_CALENDAR_DDL = (
+    "index_code string, session_date date, session_number int, is_stored boolean, is_output boolean, "
+    "next_rebalance_date date"
+)
+
+
+class RawKeepsChanging(RuntimeError):
+    """Raw objects changed during every attempt; run the sessions again when the import is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """What the run was asked to do."""
+
+    sessions: tuple[Session, ...] | None
+    """The sessions whose raw objects changed; None means every session of the raw bucket."""
+    raw_bucket: str
+    refined_bucket: str
+    database: str
+    table: str
+    run_id: str
+
+
+def parse_arguments(argv: Sequence[str]) -> Arguments:
+    """Read the job's arguments; Glue adds some of its own, which are left alone."""
+    parser = argparse.ArgumentParser(prog="job.py", description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--sessions", required=True, help="IBOV/2025-02-03[,...], or 'all' for a rebuild")
+    parser.add_argument("--raw_bucket", required=True)
+    parser.add_argument("--refined_bucket", required=True)
+    parser.add_argument("--database", required=True)
+    parser.add_argument("--table", required=True)
+    parser.add_argument("--JOB_RUN_ID", default="local", help="set by Glue")
+    known, _glue_own = parser.parse_known_args(argv)
+    sessions = None
+    if known.sessions != ALL_SESSIONS:
+        sessions = tuple(Session.parse(text) for text in known.sessions.split(","))
+    return Arguments(
+        sessions, known.raw_bucket, known.refined_bucket, known.database, known.table, run_id=known.JOB_RUN_ID
+    )
+
+
+def run(spark: SparkSession, arguments: Arguments) -> list[WrittenSession]:
+    """Refine the requested sessions until what was written rests on the newest raw objects.
+
+    Returns:
+        One entry a session written, in order.
+
+    Raises:
+        RawKeepsChanging: Raw objects changed during each of the attempts.
+    """
+    requested = arguments.sessions
+    if requested is None:
+        requested = tuple(every_raw_session(s3_client(), arguments.raw_bucket))
+    for attempt in range(1, _MAX_ATTEMPTS + 1):
+        before = _versions(arguments.raw_bucket, requested)
+        written = _refine(spark, arguments, requested, before)
+        if _versions(arguments.raw_bucket, requested) == before:
+            return written
+        log.warning("raw objects changed during the run; starting over", extra={"attempt": attempt})
+    raise RawKeepsChanging(
+        f"Raw objects changed during each of {_MAX_ATTEMPTS} attempts; run these sessions again later."
+    )
+
+
+def refine(spark: SparkSession, holdings: DataFrame, calendar: Iterable[CalendarDay]) -> DataFrame:
+    """Return the refined rows of the calendar's output sessions: `transformations.sql` over *holdings*.
+
+    Args:
+        spark: The session.
+        holdings: `RAW_COLUMNS` of every stored session of the window, with `index_code` and `session_date`.
+        calendar: The trading sessions of the window.
+
+    Returns:
+        The partition columns, then `REFINED_COLUMNS`.
+    """
+    rows = [
+        (
+            day.index_code,
+            day.session_date,
+            day.session_number,
+            day.is_stored,
+            day.is_output,
+            day.next_rebalance_date,
+        )
+        for day in calendar
+    ]
+    spark.createDataFrame(rows, _CALENDAR_DDL).createOrReplaceTempView("calendar")
+    holdings.createOrReplaceTempView("holdings")
+    sql = files("glue").joinpath("transformations.sql").read_text(encoding="utf-8")
+    columns = [*(name for name, _ in PARTITION_COLUMNS), *(name for name, _ in REFINED_COLUMNS)]
+    return spark.sql(sql).select(*columns)
+
+
+def _versions(bucket: str, requested: Iterable[Session]) -> dict[Session, str]:
+    """The raw objects that can influence, or be influenced by, the requested sessions, and their versions."""
+    dates: defaultdict[str, list[dt.date]] = defaultdict(list)
+    for session in requested:
+        dates[session.index_code].append(session.session_date)
+    found: dict[Session, str] = {}
+    for index_code, session_dates in dates.items():
+        within = reach(session_dates)
+        found |= raw_versions(s3_client(), bucket, index_code, within.first, within.last)
+    return found
+
+
+def _refine(
+    spark: SparkSession, arguments: Arguments, requested: Iterable[Session], versions: Mapping[Session, str]
+) -> list[WrittenSession]:
+    calendar = _calendar(requested, versions)
+    outputs = [Session(day.index_code, day.session_date) for day in calendar if day.is_output]
+    gone = sorted(set(requested) - versions.keys())
+    log.info(
+        "refining",
+        extra={"sessions_read": len(versions), "sessions_written": len(outputs), "sessions_gone": len(gone)},
+    )
+    written: list[WrittenSession] = []
+    if outputs:
+        tasks = min(len(outputs), max(spark.sparkContext.defaultParallelism, -(-len(outputs) // _SESSIONS_A_TASK)))
+        # 200 shuffle partitions, Spark's default, would be 200 tasks for 90 rows.
+        spark.conf.set("spark.sql.shuffle.partitions", str(tasks))
+        refined = refine(spark, _read(spark, arguments.raw_bucket, versions), calendar)
+        if tasks > 1:
+            refined = refined.repartition(tasks, "index_code", "session_date")
+        rows = refined.mapInArrow(partition_writer(arguments.refined_bucket), WRITTEN_DDL).collect()
+        written = sorted((from_row(row) for row in rows), key=lambda one: one.session)
+    if [one.session for one in written] != sorted(outputs):
+        raise RuntimeError(f"{len(outputs)} sessions were to be written, {len(written)} were.")
+    _publish(arguments, written, gone, versions)
+    return written
+
+
+def _calendar(requested: Iterable[Session], versions: Mapping[Session, str]) -> list[CalendarDay]:
+    wanted: defaultdict[str, list[dt.date]] = defaultdict(list)
+    stored: defaultdict[str, list[dt.date]] = defaultdict(list)
+    for session in requested:
+        wanted[session.index_code].append(session.session_date)
+    for session in versions:
+        stored[session.index_code].append(session.session_date)
+    return [day for index_code in wanted for day in plan_calendar(index_code, wanted[index_code], stored[index_code])]
+
+
+def _read(spark: SparkSession, bucket: str, sessions: Iterable[Session]) -> DataFrame:
+    """The rows of *sessions*; index and date come from the path, with their types said, never guessed."""
+    schema = spark_ddl((*RAW_COLUMNS, ("index_code", "string"), ("session_date", "date")))
+    return (
+        spark.read.schema(schema)
+        .option("basePath", f"s3://{bucket}/{RAW_PREFIX}")
+        .parquet(*(f"s3://{bucket}/{session.raw_key}" for session in sorted(sessions)))
+    )
+
+
+def _publish(
+    arguments: Arguments,
+    written: Sequence[WrittenSession],
+    gone: Iterable[Session],
+    versions: Mapping[Session, str],
+) -> None:
+    """Make the written sessions, and nothing else of them, visible to SQL; then say so in the receipts."""
+    catalog = PartitionCatalog(
+        glue_client(), database=arguments.database, table=arguments.table, bucket=arguments.refined_bucket
+    )
+    registered = catalog.register(RefinedPartition(one.session, ticker) for one in written for ticker in one.tickers)
+    for one in written:
+        _remove_stale(arguments, catalog, one.session, one.stale_keys, keep=one.tickers)
+        receipt = Receipt(one.session, versions[one.session])
+        content = {
+            "index_code": one.session.index_code,
+            "session_date": one.session.session_date.isoformat(),
+            "holdings": one.holdings,
+            "theoretical_quantity": one.theoretical_quantity,
+            "participation_pct": str(one.participation_pct),
+            "raw_version": receipt.raw_version,
+            "job_run_id": arguments.run_id,
+        }
+        write_receipt(s3_client(), arguments.refined_bucket, receipt, content)
+    for session in gone:
+        keys = [item.key for item in list_objects(s3_client(), arguments.refined_bucket, session.refined_prefix)]
+        withdraw_receipts(s3_client(), arguments.refined_bucket, session)
+        _remove_stale(arguments, catalog, session, keys, keep=())
+    log.info(
+        "published",
+        extra={
+            "sessions": len(written),
+            "partitions_registered": registered,
+            "objects_put": sum(one.objects_put for one in written),
+            "objects_unchanged": sum(one.objects_unchanged for one in written),
+            "objects_deleted": sum(len(one.stale_keys) for one in written),
+        },
+    )
+
+
+def _remove_stale(
+    arguments: Arguments, catalog: PartitionCatalog, session: Session, keys: Sequence[str], *, keep: Sequence[str]
+) -> None:
+    """Take vanished tickers out of the catalog first, so that no query meets a partition without its file."""
+    tickers = {match[1] for key in keys if (match := re.search(r"/ticker=([A-Z0-9]+)/", key))}
+    catalog.unregister(RefinedPartition(session, ticker) for ticker in sorted(tickers - set(keep)))
+    if keys:
+        delete_objects(s3_client(), arguments.refined_bucket, keys)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Run the job as Glue does."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    arguments = parse_arguments(argv)
+    spark = SparkSession.builder.appName("bovespa-refine").getOrCreate()
+    run(spark, arguments)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,166 @@
+"""Rows of refined sessions to one object a partition, on Spark's workers.
+
+Spark's own committer writes each file under a temporary name, then copies and deletes it: some 25 requests for each of
+the 90 tiny partitions of a session. Here each partition is one object under a name that never varies, put once and
+atomically, so a reader sees a ticker's old row or its new one, never none, two, or half of one.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from bovespa.layout import RefinedPartition, Session
+from glue.lake import list_objects, s3_client
+from glue.schema import PARTITION_COLUMNS, REFINED_COLUMNS, arrow_schema
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+PARALLEL_REQUESTS = 16
+"""Requests one worker keeps in flight: a partition's PUT is nearly all waiting."""
+
+WRITTEN_DDL = (
+    "index_code string, session_date date, holdings int, theoretical_quantity bigint, participation_pct decimal(9,3), "
+    "tickers array<string>, stale_keys array<string>, objects_put int, objects_unchanged int"
+)
+"""Spark's schema of what `partition_writer` returns: one row a session."""
+
+_WRITTEN_SCHEMA = pa.schema(
+    [
+        ("index_code", pa.string()),
+        ("session_date", pa.date32()),
+        ("holdings", pa.int32()),
+        ("theoretical_quantity", pa.int64()),
+        ("participation_pct", pa.decimal128(9, 3)),
+        ("tickers", pa.list_(pa.string())),
+        ("stale_keys", pa.list_(pa.string())),
+        ("objects_put", pa.int32()),
+        ("objects_unchanged", pa.int32()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenSession:
+    """What one session's objects are after the run, and what it took."""
+
+    session: Session
+    holdings: int
+    theoretical_quantity: int
+    participation_pct: Decimal
+    tickers: tuple[str, ...]
+    stale_keys: tuple[str, ...]
+    """Objects under the session's prefix that do not belong to it (any more)."""
+    objects_put: int
+    objects_unchanged: int
+    """Objects that already had these very bytes."""
+
+
+def partition_writer(bucket: str) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
+    """Return the function for `DataFrame.mapInArrow` that writes whole sessions to *bucket*.
+
+    The frame must hold every row of a session in one task. The function yields one row of `WRITTEN_DDL` a session.
+    """
+
+    def write(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        arrived = [batch for batch in batches if batch.num_rows]
+        if not arrived:
+            return
+        client = s3_client()
+        with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
+            for session, rows in _by_session(pa.Table.from_batches(arrived)):
+                yield _as_batch(_write_session(client, bucket, session, rows, pool))
+
+    return write
+
+
+def parquet_bytes(row: pa.Table) -> bytes:
+    """Return *row*, the rows of one partition, as Parquet with exactly the table's columns.
+
+    The same rows give the same bytes, so a repeated run can see that nothing changed.
+    """
+    schema = arrow_schema(REFINED_COLUMNS)
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        row.select(schema.names).cast(schema), sink, compression="snappy", version="2.6", write_statistics=True
+    )
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
+
+
+def _by_session(table: pa.Table) -> Iterator[tuple[Session, pa.Table]]:
+    table = table.sort_by([(name, "ascending") for name, _ in PARTITION_COLUMNS])
+    keys = zip(table["index_code"].to_pylist(), table["session_date"].to_pylist(), strict=True)
+    starts: dict[tuple[str, dt.date], int] = {}
+    for position, key in enumerate(keys):
+        starts.setdefault(key, position)
+    bounds = [*starts.values(), table.num_rows]
+    for (index_code, session_date), first, end in zip(starts, bounds[:-1], bounds[1:], strict=True):
+        yield Session(index_code, session_date), table.slice(first, end - first)
+
+
+def _write_session(
+    client: Any, bucket: str, session: Session, rows: pa.Table, pool: ThreadPoolExecutor
+) -> WrittenSession:
+    existing = {item.key: item.etag for item in list_objects(client, bucket, session.refined_prefix)}
+    tickers = rows["ticker"].to_pylist()
+
+    def put(position: int) -> bool:
+        key = RefinedPartition(session, tickers[position]).key
+        body = parquet_bytes(rows.slice(position, 1))
+        # With KMS encryption an ETag is no MD5; the object is then simply put again.
+        if existing.get(key) == hashlib.md5(body, usedforsecurity=False).hexdigest():
+            return False
+        client.put_object(Bucket=bucket, Key=key, Body=body)
+        return True
+
+    changed = list(pool.map(put, range(len(tickers))))
+    wanted = {RefinedPartition(session, ticker).key for ticker in tickers}
+    return WrittenSession(
+        session=session,
+        holdings=len(tickers),
+        theoretical_quantity=pc.sum(rows["theoretical_quantity"]).as_py(),
+        participation_pct=sum(rows["participation_pct"].to_pylist()),
+        tickers=tuple(tickers),
+        stale_keys=tuple(sorted(existing.keys() - wanted)),
+        objects_put=sum(changed),
+        objects_unchanged=len(changed) - sum(changed),
+    )
+
+
+def _as_batch(written: WrittenSession) -> pa.RecordBatch:
+    row = {
+        "index_code": written.session.index_code,
+        "session_date": written.session.session_date,
+        "holdings": written.holdings,
+        "theoretical_quantity": written.theoretical_quantity,
+        "participation_pct": written.participation_pct,
+        "tickers": list(written.tickers),
+        "stale_keys": list(written.stale_keys),
+        "objects_put": written.objects_put,
+        "objects_unchanged": written.objects_unchanged,
+    }
+    return pa.RecordBatch.from_pylist([row], schema=_WRITTEN_SCHEMA)
+
+
+def from_row(row: Any) -> WrittenSession:
+    """Read back, on the driver, a row that `partition_writer` yielded."""
+    return WrittenSession(
+        session=Session(row["index_code"], row["session_date"]),
+        holdings=row["holdings"],
+        theoretical_quantity=row["theoretical_quantity"],
+        participation_pct=row["participation_pct"],
+        tickers=tuple(row["tickers"]),
+        stale_keys=tuple(row["stale_keys"]),
+        objects_put=row["objects_put"],
+        objects_unchanged=row["objects_unchanged"],
+    )

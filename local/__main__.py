@@ -1,0 +1,164 @@
+"""`python -m local`: the whole pipeline on this machine, without AWS or Docker.
+
+up     run cloud, B3's stand-in and API until stopped
+demo   run the main job from end to end and show the rows that Athena answers
+query  ask the running cloud's Athena
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bovespa.errors import BovespaError, ConfigurationError
+from local.athena import ask
+from local.cloud import PROJECT, CloudDidNotStart, client
+from local.console import Progress, print_table
+from local.demo import run_demo
+from local.pipeline import ApiDidNotStart, running_pipeline
+
+RUNNING = PROJECT / ".local" / "running.json"
+"""Where `up` leaves its cloud's address, so that `query` needs no variables."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit status."""
+    arguments = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
+    # `kill` ends the command like Ctrl-C does: everything that was started is stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        status: int = arguments.command(arguments)
+    except (BovespaError, CloudDidNotStart, ApiDidNotStart) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2 if isinstance(error, ConfigurationError) else 1
+    except KeyboardInterrupt:
+        return 130
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m local", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    up = commands.add_parser("up", help="run cloud, B3's stand-in and API until stopped")
+    up.add_argument("--data", type=Path, metavar="DIR", help="keep the cloud's data in DIR; else it is lost at the end")
+    up.add_argument("--sessions", type=_folder, metavar="DIR", help="B3's CSV files to serve; else synthetic sessions")
+    up.add_argument("--port", type=int, default=0, metavar="N", help="port of the API (default: a free one)")
+    up.add_argument("--today", type=dt.date.fromisoformat, metavar="DATE", help="the stand-in's day, YYYY-MM-DD")
+    up.add_argument("--json", action="store_true", help="print one line of JSON when all is ready")
+    up.set_defaults(command=_up)
+
+    demo = commands.add_parser("demo", help="run the main job from end to end")
+    demo.add_argument("--sessions", type=_folder, metavar="DIR", help="B3's CSV files; else a synthetic week of IBOV")
+    demo.add_argument("--json", action="store_true", help="print rows and timings as one line of JSON")
+    demo.set_defaults(command=_demo)
+
+    query = commands.add_parser("query", help="ask the running cloud's Athena")
+    query.add_argument("sql", metavar="SQL", help="one statement; the table is portfolio")
+    query.add_argument("--json", action="store_true", help="print columns and rows as one line of JSON")
+    query.set_defaults(command=_query)
+    return parser
+
+
+def _folder(text: str) -> Path:
+    path = Path(text)
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a folder")
+    return path
+
+
+def _up(arguments: argparse.Namespace) -> int:
+    progress = Progress()
+    with running_pipeline(
+        sessions=arguments.sessions,
+        data=arguments.data,
+        port=arguments.port,
+        today=arguments.today,
+        report=progress.say,
+    ) as running:
+        RUNNING.parent.mkdir(exist_ok=True)
+        RUNNING.write_text(json.dumps({"aws": running.cloud.endpoint_url}), encoding="utf-8")
+        try:
+            if arguments.json:
+                sys.stdout.write(json.dumps(running.describe()) + "\n")
+            else:
+                sys.stdout.write(_welcome(running.api_url, running.stand_in.url, running.username, running.password))
+                if arguments.data is None:
+                    progress.say("the data is lost when this stops; --data DIR keeps it")
+            sys.stdout.flush()
+            status = running.api_process.wait()
+        finally:
+            RUNNING.unlink(missing_ok=True)
+    raise ApiDidNotStart(f"The API ended by itself with exit status {status}.")
+
+
+def _welcome(api: str, b3: str, username: str, password: str) -> str:
+    return f"""
+API            {api}/docs
+B3's stand-in  {b3}
+user           {username}
+password       {password}
+
+Try, in another terminal:
+  TOKEN=$(curl -s {api}/login -H 'Content-Type: application/json' \\
+      -d '{{"username":"{username}","password":"{password}"}}' | sed 's/.*"access_token":"\\([^"]*\\).*/\\1/')
+  curl -s "{api}/bovespaDay?index=IBOV" -H "Authorization: Bearer $TOKEN"
+  .venv/bin/python -m local query "SELECT ticker, participation_pct FROM portfolio ORDER BY 2 DESC LIMIT 5"
+
+Ctrl-C stops everything.
+
+"""
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    progress = Progress()
+    result = run_demo(arguments.sessions, progress)
+    if arguments.json:
+        answer = {"rows": result.answer.as_dicts(), "timings_s": progress.timings_s, "refused": dict(result.refused)}
+        sys.stdout.write(json.dumps(answer) + "\n")
+    else:
+        print_table(
+            result.leaders.columns, result.leaders.rows, title=f"The ten largest of {result.last_session}, from Athena"
+        )
+        print_table(
+            result.answer.columns,
+            result.answer.rows,
+            title="Every session, from Athena: each row equals the totals of B3's own file",
+        )
+    for session, reason in result.refused.items():
+        sys.stderr.write(f"refused {session}: {reason}\n")
+    return 1 if result.refused else 0
+
+
+def _query(arguments: argparse.Namespace) -> int:
+    answer = ask(client("athena", _endpoint_url()), arguments.sql)
+    if arguments.json:
+        sys.stdout.write(json.dumps({"columns": answer.columns, "rows": answer.as_dicts()}) + "\n")
+    else:
+        print_table(answer.columns, answer.rows)
+        sys.stderr.write(f"{len(answer.rows)} rows in {answer.elapsed_s:.1f} s\n")
+    return 0
+
+
+def _endpoint_url() -> str:
+    """The running cloud: what the environment says, else what `up` left behind."""
+    if url := os.environ.get("AWS_ENDPOINT_URL"):
+        return url
+    if RUNNING.is_file():
+        url = json.loads(RUNNING.read_text(encoding="utf-8"))["aws"]
+        return str(url)
+    raise ConfigurationError("No local cloud is running: start one with `python -m local up`.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

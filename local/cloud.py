@@ -1,0 +1,190 @@
+"""The cloud on one machine: start it, deploy the template to it, talk to it with boto3, stop it without a trace."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import requests
+from botocore.config import Config
+
+from infrastructure.deploy import deploy
+from local.spark_settings import require_java
+
+log = logging.getLogger(__name__)
+
+PROJECT = Path(__file__).resolve().parent.parent
+REGION = "us-east-1"
+
+_START_TIMEOUT_S = 60.0
+_STOP_TIMEOUT_S = 20.0
+
+
+class CloudDidNotStart(RuntimeError):
+    """The emulator's process ended, or did not answer in time; the message shows its last words."""
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """A running local cloud."""
+
+    endpoint_url: str
+    work_dir: Path
+    """Logs of the emulator and of each Spark run."""
+    process: subprocess.Popen[bytes] = field(repr=False)
+    outputs: Mapping[str, str]
+    """The stack's outputs; empty when nothing was deployed."""
+
+    @property
+    def aws_environment(self) -> dict[str, str]:
+        """AWS's own variables with which any client, boto3 included, reaches this cloud."""
+        return aws_environment(self.endpoint_url)
+
+    def client(self, service: str) -> Any:
+        """Return a boto3 client of *service* in this cloud."""
+        return client(service, self.endpoint_url)
+
+
+def aws_environment(endpoint_url: str) -> dict[str, str]:
+    """Return AWS's variables for the cloud at *endpoint_url*; the emulator accepts any credentials."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint_url,
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def client(service: str, endpoint_url: str) -> Any:
+    """Return a boto3 client of *service* at *endpoint_url*."""
+    return boto3.client(
+        service,
+        endpoint_url=endpoint_url,
+        region_name=REGION,
+        aws_access_key_id="local",
+        aws_secret_access_key="local",  # noqa: S106 - the emulator takes any
+        config=Config(retries={"mode": "standard"}, max_pool_connections=32),
+    )
+
+
+@contextlib.contextmanager
+def running_cloud(
+    *,
+    data: Path | None = None,
+    port: int = 0,
+    deployed: bool = True,
+    report: Callable[[str], None] = lambda _line: None,
+) -> Iterator[Cloud]:
+    """Run the local cloud for the body of the `with`.
+
+    Args:
+        data: Folder in which buckets and state survive a restart; None for a cloud that leaves nothing behind.
+        port: Loopback port; 0 takes a free one.
+        deployed: Whether to deploy `infrastructure/template.yaml`.
+        report: Receives a line for each step of the deployment.
+
+    Raises:
+        CloudDidNotStart: The emulator did not come up.
+        ConfigurationError: Java is missing.
+    """
+    require_java()
+    port = port or free_port()
+    work_dir = Path(tempfile.mkdtemp(prefix="bovespa-cloud-"))
+    try:
+        process = _start(port, data, work_dir)
+        try:
+            endpoint_url = f"http://127.0.0.1:{port}"
+            _wait_until_ready(endpoint_url, process, work_dir)
+            outputs = _deploy(endpoint_url, report) if deployed else {}
+            yield Cloud(endpoint_url, work_dir, process, outputs)
+        finally:
+            _stop(process)
+    finally:
+        shutil.rmtree(work_dir, ignore_errors=True)
+
+
+class _LocalSession(boto3.Session):
+    """A session whose every client talks to one local cloud, whatever the process's environment says."""
+
+    def __init__(self, endpoint_url: str) -> None:
+        super().__init__(aws_access_key_id="local", aws_secret_access_key="local", region_name=REGION)  # noqa: S106
+        self._endpoint_url = endpoint_url
+
+    def client(self, service_name: str, **arguments: Any) -> Any:
+        return super().client(service_name, **{"endpoint_url": self._endpoint_url, **arguments})
+
+
+def _deploy(endpoint_url: str, report: Callable[[str], None]) -> Mapping[str, str]:
+    """Deploy the very template that AWS gets; only named queries, which the emulator does not know, are left out."""
+    outputs = deploy(_LocalSession(endpoint_url), parameters={"CreateNamedQueries": "false"}, report=report)
+    if outputs is None:
+        raise AssertionError("a deployment that nobody was asked about cannot have been declined")
+    return outputs
+
+
+def free_port() -> int:
+    """Return a loopback port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _start(port: int, data: Path | None, work_dir: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "local.cloud_server", "--port", str(port), "--work", str(work_dir)]
+    if data is not None:
+        data.mkdir(parents=True, exist_ok=True)
+        command += ["--data", str(data.resolve())]
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "BOVESPA_"))}
+    environ |= aws_environment(f"http://127.0.0.1:{port}")
+    environ["PYTHONWARNINGS"] = "ignore"
+    with (work_dir / "cloud.log").open("wb") as output:
+        return subprocess.Popen(  # noqa: S603
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd=PROJECT,
+            env=environ,
+            # Ctrl-C in the terminal reaches only the parent, which stops the cloud in its own order.
+            start_new_session=True,
+        )
+
+
+def _wait_until_ready(endpoint_url: str, process: subprocess.Popen[bytes], work_dir: Path) -> None:
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        with contextlib.suppress(requests.RequestException):
+            if requests.get(f"{endpoint_url}/_ministack/ready", timeout=2).ok:
+                return
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.05)
+    words = (work_dir / "cloud.log").read_text(encoding="utf-8", errors="replace")[-2000:]
+    raise CloudDidNotStart(f"The local cloud did not start at {endpoint_url} (exit status {process.poll()}):\n{words}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(_STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        log.warning("the local cloud did not stop in %s s; killing it", _STOP_TIMEOUT_S)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

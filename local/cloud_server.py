@@ -1,0 +1,88 @@
+"""The process of the local cloud: the AWS emulator with real Spark behind its Glue.
+
+    python -m local.cloud_server --port N [--data DIR] --work DIR
+
+Use `local.cloud.running_cloud`, which starts it, waits until it answers and stops it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import threading
+from pathlib import Path
+
+SERVICES = "athena,cloudformation,glue,iam,lambda,logs,s3,sqs,sts"
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT; then save the state, if it is kept, and leave no process."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument(
+        "--data", type=Path, help="keep buckets and state here; without it they last as long as the process"
+    )
+    parser.add_argument("--work", type=Path, required=True, help="scratch folder of Spark runs and their logs")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    # The emulator reads its environment when it is imported, so this comes first.
+    os.environ.update(_emulator_environ(arguments.port, arguments.data))
+    asyncio.run(_serve(arguments.port, arguments.work))
+
+
+def _emulator_environ(port: int, data: Path | None) -> dict[str, str]:
+    environ = {
+        "BIND_HOST": "127.0.0.1",  # the emulator's default is every interface
+        "MINISTACK_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "SERVICES": SERVICES,
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "ATHENA_ENGINE": "duckdb",
+        "LOG_LEVEL": "WARNING",
+        # The Lambda process inherits this.
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+    }
+    if data is not None:
+        environ |= {
+            "S3_PERSIST": "1",
+            "S3_DATA_DIR": str(data / "s3"),
+            "PERSIST_STATE": "1",
+            "STATE_DIR": str(data / "state"),
+        }
+    return environ
+
+
+async def _serve(port: int, work_dir: Path) -> None:
+    from hypercorn.asyncio import serve  # noqa: PLC0415 - after the environment is set
+    from hypercorn.config import Config  # noqa: PLC0415
+    from ministack.app import app  # noqa: PLC0415
+
+    from local.glue_runs import GlueSparkRunner, install  # noqa: PLC0415
+
+    runner = GlueSparkRunner(endpoint_url=f"http://127.0.0.1:{port}", work_dir=work_dir)
+    install(runner)
+    threading.Thread(target=runner.warm_up, daemon=True).start()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, stop.set)
+
+    async def stopped() -> None:
+        await stop.wait()
+        # Before the emulator saves its state: a run that is under way now ends as stopped, not as running for ever.
+        await asyncio.to_thread(runner.close)
+
+    config = Config()
+    config.bind = [f"127.0.0.1:{port}"]
+    config.keep_alive_timeout = 75
+    config.graceful_timeout = 1
+    config.loglevel = "WARNING"
+    await serve(app, config, shutdown_trigger=stopped)
+
+
+if __name__ == "__main__":
+    main()

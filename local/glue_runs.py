@@ -1,0 +1,251 @@
+"""The local Glue's Spark: every job run is a real Spark run of the job's own script, one at a time.
+
+The emulator has Glue's API but reports a Spark run as succeeded without running it where there is no Docker. `install`
+puts this module's runner in the place where it would start a container. The place is private to the emulator, whose
+version is pinned; a contract test fails if an upgrade moves it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+
+from local.spark_settings import spark_properties, write_properties
+
+log = logging.getLogger(__name__)
+
+_STOP_GRACE_S = 5.0
+_LOOK_S = 0.2
+"""How often a waiting run looks whether it was stopped."""
+
+
+class RunStopped(Exception):
+    """The run was stopped through Glue's API or with the cloud."""
+
+
+class WorkerLost(Exception):
+    """The Spark process ended during a run."""
+
+
+class SparkWorker:
+    """A running `local.spark_worker` process and its JVM."""
+
+    def __init__(self, environ: Mapping[str, str], log_path: Path) -> None:
+        read_fd, write_fd = os.pipe()
+        with log_path.open("ab") as output:
+            # Its own process group: the JVM and its Python workers go with it.
+            self._process = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-m", "local.spark_worker", str(write_fd)],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                pass_fds=(write_fd,),
+                env=dict(environ),
+                cwd=Path(__file__).resolve().parent.parent,
+                start_new_session=True,
+            )
+        os.close(write_fd)
+        self._replies = os.fdopen(read_fd, "rb")
+        self._ready = False
+        self.code: str | None = None
+        """Digest of the code that this process has loaded; other code needs another process."""
+
+    def run(
+        self, request: Mapping[str, Any], *, deadline: float, stopped: threading.Event, run: Mapping[str, Any]
+    ) -> str | None:
+        """Run one script; return its failure as text, or None.
+
+        Raises:
+            TimeoutError: *deadline* (monotonic) passed.
+            RunStopped: *stopped* was set, or the run's state became STOPPED.
+            WorkerLost: The process ended.
+        """
+        if not self._ready:
+            self._read_reply(deadline, stopped, run)
+            self._ready = True
+        if self._process.stdin is None:
+            raise WorkerLost("the Spark process has no input")
+        try:
+            self._process.stdin.write(json.dumps(request).encode() + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise WorkerLost(f"the Spark process ended with exit status {self._process.poll()}") from None
+        error: str | None = self._read_reply(deadline, stopped, run)["error"]
+        return error
+
+    def close(self) -> None:
+        """End the process, its JVM and its Python workers."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        try:
+            os.killpg(self._process.pid, signal.SIGTERM)
+            self._process.wait(_STOP_GRACE_S)
+        except ProcessLookupError:
+            self._process.wait()
+        except subprocess.TimeoutExpired:
+            log.warning("the Spark process did not stop in %s s; killing it", _STOP_GRACE_S)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._replies.close()
+
+    def _read_reply(self, deadline: float, stopped: threading.Event, run: Mapping[str, Any]) -> dict[str, Any]:
+        while True:
+            readable, _, _ = select.select([self._replies], [], [], _LOOK_S)
+            if readable:
+                line = self._replies.readline()
+                if not line:
+                    raise WorkerLost(f"the Spark process ended with exit status {self._process.wait()}")
+                reply: dict[str, Any] = json.loads(line)
+                return reply
+            if stopped.is_set() or run.get("JobRunState") == "STOPPED":
+                raise RunStopped
+            if time.monotonic() > deadline:
+                raise TimeoutError
+
+
+class GlueSparkRunner:
+    """Runs Glue's Spark jobs one after the other in a warm worker."""
+
+    def __init__(self, *, endpoint_url: str, work_dir: Path) -> None:
+        self._endpoint_url = endpoint_url
+        self._work_dir = work_dir
+        self._turn = threading.Lock()
+        self._stopped = threading.Event()
+        self._worker: SparkWorker | None = None
+        self._unfinished: dict[str, dict[str, Any]] = {}
+        work_dir.mkdir(parents=True, exist_ok=True)
+
+    def warm_up(self) -> None:
+        """Start the worker's JVM now, so that the first run does not wait for it."""
+        with self._turn:
+            if self._worker is None and not self._stopped.is_set():
+                self._worker = self._start_worker()
+
+    def execute(self, run: dict[str, Any], job: Mapping[str, Any], arguments: Mapping[str, str]) -> None:
+        """Run one Glue job run to its end and set its state, as the emulator's own executor would."""
+        self._unfinished[run["Id"]] = run
+        run["JobRunState"] = "WAITING"
+        try:
+            with self._turn:
+                if self._stopped.is_set() or run["JobRunState"] == "STOPPED":
+                    raise RunStopped
+                run["JobRunState"] = "RUNNING"
+                error = self._execute(run, job, arguments)
+            state = "SUCCEEDED" if error is None else "FAILED"
+            run["ErrorMessage"] = error or ""
+        except RunStopped:
+            state, run["ErrorMessage"] = "STOPPED", "The run was stopped."
+        except TimeoutError:
+            state, run["ErrorMessage"] = "TIMEOUT", f"The run took longer than {job['Timeout']} minutes."
+        except (WorkerLost, OSError) as error:
+            state, run["ErrorMessage"] = "FAILED", f"{type(error).__name__}: {error}"
+        finally:
+            self._unfinished.pop(run["Id"], None)
+        run["JobRunState"] = state
+        log.info("glue run %s of %s: %s %s", run["Id"], run["JobName"], state, run["ErrorMessage"])
+
+    def close(self) -> None:
+        """Stop the runs under way and the worker; no process is left."""
+        self._stopped.set()
+        for run in list(self._unfinished.values()):
+            run["JobRunState"], run["ErrorMessage"] = "STOPPED", "The local cloud was stopped during the run."
+        with self._turn:
+            self._drop_worker()
+
+    def _execute(self, run: dict[str, Any], job: Mapping[str, Any], arguments: Mapping[str, str]) -> str | None:
+        deadline = time.monotonic() + 60 * float(job["Timeout"])
+        script = self._fetch(job["Command"]["ScriptLocation"])
+        extra = [uri for uri in arguments.get("--extra-py-files", "").split(",") if uri]
+        py_files = [self._fetch(uri) for uri in extra]
+        code = " ".join(map(str, (script, *py_files)))
+        if self._worker is not None and self._worker.code not in (None, code):
+            self._drop_worker()
+        if self._worker is None:
+            self._worker = self._start_worker()
+        self._worker.code = code
+        request = {
+            "script": str(script),
+            "argv": [part for name, value in arguments.items() for part in (name, value)],
+            "py_files": list(map(str, py_files)),
+            "log": str(self._work_dir / f"run-{run['Id']}.log"),
+        }
+        error: str | None = "the worker was lost"
+        try:
+            error = self._worker.run(request, deadline=deadline, stopped=self._stopped, run=run)
+        finally:
+            if error is not None:
+                # Whatever a failed script left behind in the process must not meet the next one.
+                self._drop_worker()
+        return error
+
+    def _start_worker(self) -> SparkWorker:
+        properties = self._work_dir / "spark.properties"
+        write_properties(spark_properties(self._endpoint_url, self._work_dir), properties)
+        environ = {
+            **os.environ,
+            "AWS_ENDPOINT_URL": self._endpoint_url,
+            "PYSPARK_PYTHON": sys.executable,
+            "PYSPARK_SUBMIT_ARGS": f"--properties-file {properties} pyspark-shell",
+            "SPARK_LOCAL_IP": "127.0.0.1",
+            "PYTHONWARNINGS": "ignore",
+        }
+        return SparkWorker(environ, self._work_dir / "spark.log")
+
+    def _drop_worker(self) -> None:
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
+
+    def _fetch(self, uri: str) -> Path:
+        """Download the object at *uri* to a file whose folder names its content, so other content is another file."""
+        parts = urlsplit(uri)
+        key = parts.path.lstrip("/")
+        client = boto3.client("s3", endpoint_url=self._endpoint_url)
+        body = client.get_object(Bucket=parts.netloc, Key=key)["Body"].read()
+        path = self._work_dir / "code" / hashlib.sha256(body).hexdigest()[:16] / Path(key).name
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(body)
+        return path
+
+
+class _NoContainers:
+    """Stands where the emulator asks Docker whether it has the job's image: every run is ours."""
+
+    def __init__(self) -> None:
+        self.images = self
+
+    def get(self, _name: str) -> _NoContainers:
+        return self
+
+
+def install(runner: GlueSparkRunner) -> None:
+    """Replace the emulator's Spark executor by *runner*, within this process."""
+    from ministack.services import glue  # noqa: PLC0415 - the emulator reads its environment when it is imported
+
+    containers = _NoContainers()
+
+    def execute(
+        run: dict[str, Any], job: dict[str, Any], _name: str, arguments: dict[str, str], _script: str, _docker: object
+    ) -> None:
+        runner.execute(run, job, arguments)
+
+    glue._get_docker = lambda: containers  # noqa: SLF001 - the pinned emulator's own seam for its containers
+    glue._execute_spark_docker = execute  # noqa: SLF001

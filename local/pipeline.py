@@ -1,0 +1,153 @@
+"""The whole pipeline on one machine: the cloud, B3's stand-in and the API, started and stopped in order."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import requests
+from werkzeug.security import generate_password_hash
+
+from local.b3_stand_in import RunningStandIn, running_stand_in
+from local.cloud import PROJECT, Cloud, free_port, running_cloud
+
+DEMO_USER = "demo"
+
+_START_TIMEOUT_S = 30.0
+_STOP_TIMEOUT_S = 15.0
+
+
+class ApiDidNotStart(RuntimeError):
+    """The API's process ended, or did not answer in time; the message shows its last words."""
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Everything that is running, and how to reach it."""
+
+    api_url: str
+    cloud: Cloud
+    stand_in: RunningStandIn
+    username: str
+    password: str = field(repr=False)
+    environment: dict[str, str] = field(repr=False)
+    """The variables with which `flask --app app ...`, boto3 and `python -m local query` reach this pipeline."""
+    api_process: subprocess.Popen[bytes] = field(repr=False)
+
+    def describe(self) -> dict[str, object]:
+        """Return the contract's description of a running pipeline, as `python -m local up --json` prints it."""
+        return {
+            "api": self.api_url,
+            "b3": self.stand_in.url,
+            "aws": self.cloud.endpoint_url,
+            "username": self.username,
+            "password": self.password,
+            "environment": self.environment,
+        }
+
+
+@contextlib.contextmanager
+def running_pipeline(
+    *,
+    sessions: Path | None = None,
+    data: Path | None = None,
+    port: int = 0,
+    today: dt.date | None = None,
+    report: Callable[[str], None] = lambda _line: None,
+) -> Iterator[Pipeline]:
+    """Run everything for the body of the `with`.
+
+    Args:
+        sessions: Folder of B3's CSV files for the stand-in; None for synthetic sessions.
+        data: Folder in which buckets and state survive a restart; None for a cloud that leaves nothing behind.
+        port: The API's loopback port; 0 takes a free one.
+        today: The stand-in's day.
+        report: Receives a line for each step.
+
+    Raises:
+        ApiDidNotStart: The API did not come up.
+        CloudDidNotStart: The cloud did not come up.
+        ConfigurationError: Java or a browser is missing.
+    """
+    with contextlib.ExitStack() as stack:
+        cloud = stack.enter_context(running_cloud(data=data))
+        report(f"cloud at {cloud.endpoint_url}, stack deployed")
+        stand_in = stack.enter_context(running_stand_in(sessions, today=today))
+        report(f"B3's stand-in at {stand_in.url}")
+        password = secrets.token_urlsafe(12)
+        environment = _environment(cloud, stand_in.url, password)
+        api_url, process = stack.enter_context(_running_api(environment, port or free_port(), cloud.work_dir))
+        report(f"API at {api_url}")
+        yield Pipeline(api_url, cloud, stand_in, DEMO_USER, password, environment, process)
+
+
+def _environment(cloud: Cloud, b3_url: str, password: str) -> dict[str, str]:
+    return {
+        **cloud.aws_environment,
+        "BOVESPA_RAW_BUCKET": cloud.outputs["RawBucketName"],
+        "BOVESPA_REFINED_BUCKET": cloud.outputs["RefinedBucketName"],
+        "BOVESPA_DATABASE": cloud.outputs["DatabaseName"],
+        "BOVESPA_GLUE_JOB": cloud.outputs["GlueJobName"],
+        "BOVESPA_JWT_SECRET": secrets.token_urlsafe(48),
+        "BOVESPA_USERS": json.dumps({DEMO_USER: generate_password_hash(password)}),
+        "BOVESPA_B3_URL": b3_url,
+    }
+
+
+@contextlib.contextmanager
+def _running_api(
+    environment: dict[str, str], port: int, work_dir: Path
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Run `python app.py`, the API as it is served in production."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "BOVESPA_"))}
+    # An operator's choice of browser holds here too; everything else is this pipeline's own.
+    environ |= {name: os.environ[name] for name in ("BOVESPA_BROWSER",) if name in os.environ}
+    environ |= environment | {"BOVESPA_HOST": "127.0.0.1", "BOVESPA_PORT": str(port)}
+    log_path = work_dir / "api.log"
+    with log_path.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "app.py"],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd=PROJECT,
+            env=environ,
+            start_new_session=True,
+        )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        _wait_until_healthy(url, process, log_path)
+        yield url, process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_STOP_TIMEOUT_S)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log_path: Path) -> None:
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    pause = threading.Event()
+    answer = "no answer"
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(requests.ConnectionError):
+            response = requests.get(f"{url}/health", timeout=5)
+            if response.ok:
+                return
+            answer = response.text
+        pause.wait(0.05)
+    words = log_path.read_text(encoding="utf-8", errors="replace")[-2000:]
+    raise ApiDidNotStart(f"The API did not start at {url} (exit status {process.poll()}, {answer}):\n{words}")

@@ -1,0 +1,95 @@
+"""How Spark runs on one machine: Java, the S3A jars, and the settings that make `s3://` mean the local cloud.
+
+Everything is handed over in a properties file through `PYSPARK_SUBMIT_ARGS`, so the job script stays the one AWS runs.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from bovespa.errors import ConfigurationError
+
+_JAR_PATTERNS = ("hadoop-aws-*.jar", "aws-java-sdk-bundle-*.jar")
+
+
+def require_java() -> Path:
+    """Return the `java` that Spark will use.
+
+    Raises:
+        ConfigurationError: None is installed; the message says what to install.
+    """
+    home = os.environ.get("JAVA_HOME")
+    found = shutil.which("java", path=str(Path(home) / "bin")) if home else shutil.which("java")
+    if found is None:
+        where = f"JAVA_HOME ({home})" if home else "PATH"
+        raise ConfigurationError(
+            f"No java in {where}. Spark 3.5 needs Java 8, 11 or 17: apt-get install openjdk-17-jre-headless"
+        )
+    return Path(found)
+
+
+def s3a_jars() -> list[Path]:
+    """Return the jars that teach Spark `s3://`, from the package that carries them.
+
+    Raises:
+        ConfigurationError: The package is not installed.
+    """
+    # The package's own import would start its pyspark integration; only its files are wanted.
+    spec = importlib.util.find_spec("sagemaker_pyspark")
+    folder = Path(spec.origin).parent / "jars" if spec and spec.origin else Path()
+    jars = [jar for pattern in _JAR_PATTERNS for jar in sorted(folder.glob(pattern))]
+    if len(jars) != len(_JAR_PATTERNS):
+        raise ConfigurationError("The S3A jars are missing: run make setup (requirements-spark-jars.txt).")
+    return jars
+
+
+def spark_properties(endpoint_url: str, work_dir: Path) -> dict[str, str]:
+    """Return Spark's properties for jobs against the cloud at *endpoint_url*, scratch files under *work_dir*."""
+    jvm_options = " ".join(
+        (
+            # A run lasts seconds: the second compiler and a parallel collector cost more than they bring.
+            "-XX:TieredStopAtLevel=1",
+            "-XX:+UseSerialGC",
+            "-Xshare:auto",
+            f"-Djava.io.tmpdir={work_dir}",
+            f"-Dderby.system.home={work_dir}",
+        )
+    )
+    return {
+        "spark.master": "local[2]",
+        "spark.driver.memory": "1g",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.extraClassPath": os.pathsep.join(map(str, s3a_jars())),
+        "spark.driver.extraJavaOptions": jvm_options,
+        "spark.local.dir": str(work_dir),
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.warehouse.dir": str(work_dir / "warehouse"),
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.adaptive.enabled": "false",
+        "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
+        "spark.hadoop.fs.s3a.endpoint": endpoint_url,
+        "spark.hadoop.fs.s3a.path.style.access": "true",
+        "spark.hadoop.fs.s3a.connection.ssl.enabled": str(endpoint_url.startswith("https:")).lower(),
+        "spark.hadoop.fs.s3a.aws.credentials.provider": "com.amazonaws.auth.EnvironmentVariableCredentialsProvider",
+        "spark.hadoop.fs.s3a.bucket.probe": "0",
+        "spark.hadoop.fs.s3a.directory.marker.retention": "keep",
+        "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
+    }
+
+
+def write_properties(properties: dict[str, str], path: Path) -> None:
+    """Write *properties* as the Java properties file that `spark-submit --properties-file` reads."""
+    lines = [f"{name} {value}" for name, value in sorted(properties.items())]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def java_version() -> str:
+    """Return the first line of `java -version`, for messages."""
+    answer = subprocess.run([require_java(), "-version"], capture_output=True, text=True, check=True)  # noqa: S603
+    return answer.stderr.splitlines()[0]

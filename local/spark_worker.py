@@ -1,0 +1,86 @@
+"""One Spark driver process of the local Glue: it keeps its JVM warm and runs one job script after another.
+
+    python -m local.spark_worker REPLY_FD
+
+Each line of standard input is a run (`{"script", "argv", "py_files", "log"}`); each gets one line of answer on
+REPLY_FD (`{"error": null}` or `{"error": "..."}`) after a first one that says the JVM is up. The script runs as
+`__main__` with its own arguments, exactly as Glue runs it. AWS starts a new process a run; here the JVM stays, because
+starting one costs longer than a session's whole run. The runner starts a new worker whenever the code changes or a run
+failed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import runpy
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from pyspark.sql import SparkSession
+
+
+def main() -> None:
+    """Serve runs until standard input ends."""
+    reply = os.fdopen(int(sys.argv[1]), "w", encoding="utf-8")
+    spark = SparkSession.builder.appName("local-glue").getOrCreate()
+    _answer(reply, None)
+    for line in sys.stdin:
+        request = json.loads(line)
+        with _output_to(Path(request["log"])):
+            error = _run(spark, request)
+        _answer(reply, error)
+    spark.stop()
+
+
+def _run(spark: SparkSession, request: dict[str, Any]) -> str | None:
+    """Run one script and return its failure, as text, if it failed."""
+    for path in request["py_files"]:
+        spark.sparkContext.addPyFile(path)
+    sys.argv = [request["script"], *request["argv"]]
+    try:
+        runpy.run_path(request["script"], run_name="__main__")
+    except SystemExit as stop:
+        # argparse and sys.exit end a script this way; Glue reads any code but 0 as a failure.
+        return None if stop.code in (None, 0) else f"SystemExit: {stop.code}"
+    except BaseException as error:  # noqa: BLE001 - whatever ended the script is the run's outcome, not this process's
+        traceback.print_exc()
+        return f"{type(error).__name__}: {error}"
+    finally:
+        for table in spark.catalog.listTables():
+            if table.isTemporary:
+                spark.catalog.dropTempView(table.name)
+    return None
+
+
+@contextlib.contextmanager
+def _output_to(log: Path) -> Iterator[None]:
+    """Send this process's output, its children's included, to the run's own log."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = os.dup(1), os.dup(2)
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for target, source in zip((1, 2), kept, strict=True):
+            os.dup2(source, target)
+            os.close(source)
+
+
+def _answer(reply: TextIO, error: str | None) -> None:
+    reply.write(json.dumps({"error": error}) + "\n")
+    reply.flush()
+
+
+if __name__ == "__main__":
+    main()
