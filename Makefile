@@ -1,0 +1,42 @@
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+PYTHON := .venv/bin/python
+# Extra arguments of the command behind a target, like: make demo ARGS="--sessions folder"
+ARGS ?=
+
+.PHONY: help setup demo up test lint bench lock clean
+
+help: ## Show this list
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what is missing: Python packages in .venv, browser and Java through apt
+	@scripts/setup.sh
+
+demo: setup ## Run the whole chain on this machine, from B3's page to rows from Athena
+	@$(PYTHON) -m local demo $(ARGS)
+
+up: setup ## Run the cloud, the B3 stand-in and the API on this machine until stopped
+	@$(PYTHON) -m local up $(ARGS)
+
+test: lint ## Run every check and every test
+	$(PYTHON) -m pytest $(ARGS)
+
+lint: setup ## Run every check that needs no test
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+	.venv/bin/cfn-lint infrastructure/template.yaml
+
+bench: setup ## Measure latency, throughput and memory on this machine
+	@$(PYTHON) -m benchmarks $(ARGS)
+
+lock: setup ## Pin requirements*.txt from requirements*.in, with hashes (ARGS=--upgrade: newest)
+	@set -e; for name in requirements requirements-dev; do \
+		$(PYTHON) -m uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+			--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(ARGS) \
+			$$name.in --output-file $$name.txt; \
+	done
+
+clean: ## Remove .venv, the local cloud's data and every cache
+	rm -rf .venv .local build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

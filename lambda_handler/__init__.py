@@ -1,0 +1,1 @@
+"""S3 event in, Glue runs out."""

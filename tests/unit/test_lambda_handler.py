@@ -1,0 +1,310 @@
+"""What an S3 event says, and what the function does about it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import quote_plus
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from bovespa.errors import ConfigurationError, UnexpectedEvent
+from bovespa.layout import Session
+from lambda_handler import lambda_handler as function
+from lambda_handler.lambda_handler import lambda_handler, raw_sessions, start_runs
+
+BUCKET = "bovespa-raw-111122223333-sa-east-1"
+FIRST = Session("IBOV", dt.date(2025, 2, 3))
+SECOND = Session("SMLL", dt.date(2025, 2, 4))
+
+
+def record(key: str, /, **changes: Any) -> dict[str, Any]:
+    """One record as S3 sends it; *key* is form-encoded here, as S3 does it."""
+    stored = {"key": quote_plus(key, safe="/"), "size": 1024, "eTag": "d41d8cd98f00b204e9800998ecf8427e"}
+    whole = {
+        "eventVersion": "2.6",
+        "eventSource": "aws:s3",
+        "awsRegion": "sa-east-1",
+        "eventTime": "2025-02-03T09:00:00.000Z",
+        "eventName": "ObjectCreated:Put",
+        "userIdentity": {"principalId": "AWS:AIDAEXAMPLE"},
+        "requestParameters": {"sourceIPAddress": "192.0.2.1"},
+        "responseElements": {"x-amz-request-id": "C3D13FE58DE4C810", "x-amz-id-2": "FMyUVURIY8/IgAtTv8xRjskZQpcIZ9"},
+        "s3": {
+            "s3SchemaVersion": "1.0",
+            "configurationId": "raw",
+            "bucket": {
+                "name": changes.pop("bucket", BUCKET),
+                "ownerIdentity": {"principalId": "A3NL1KOZZKExample"},
+                "arn": f"arn:aws:s3:::{BUCKET}",
+            },
+            "object": stored | {"versionId": "096fKKXTRTtl3on89fVO.nfljtsv6qko", "sequencer": "0055AED6DCD90281E5"},
+        },
+    }
+    stored_changes = {name: changes.pop(name) for name in ("size", "key") if name in changes}
+    whole["s3"]["object"].update(stored_changes)  # type: ignore[index]
+    return whole | changes
+
+
+def event(*records: Mapping[str, Any]) -> dict[str, Any]:
+    return {"Records": list(records)}
+
+
+class Runs:
+    """Stands where the Glue client's `start_job_run` is: keeps the requests and answers as Glue does."""
+
+    def __init__(self, **errors: Exception) -> None:
+        self.requests: list[dict[str, Any]] = []
+        self._errors = errors
+
+    def __call__(self, **request: Any) -> dict[str, Any]:
+        self.requests.append(request)
+        session = request["Arguments"]["--sessions"]
+        if session[:4] in self._errors:
+            raise self._errors[session[:4]]
+        return {"JobRunId": f"jr_{session}", "ResponseMetadata": {}}
+
+
+def test_a_raw_object_asks_for_its_session() -> None:
+    assert raw_sessions(event(record(FIRST.raw_key)), BUCKET) == [FIRST]
+
+
+def test_a_key_with_every_sign_encoded_is_understood() -> None:
+    everything = quote_plus(FIRST.raw_key)
+    assert "%3D" in everything
+    assert "%2F" in everything
+    assert raw_sessions(event(record("", key=everything)), BUCKET) == [FIRST]
+
+
+def test_a_plain_key_is_not_decoded_into_another_one() -> None:
+    assert raw_sessions(event(record("", key=FIRST.raw_key)), BUCKET) == [FIRST]
+
+
+def test_every_record_counts_in_its_order() -> None:
+    assert raw_sessions(event(record(SECOND.raw_key), record(FIRST.raw_key)), BUCKET) == [SECOND, FIRST]
+
+
+def test_a_session_that_is_announced_twice_runs_once() -> None:
+    twice = event(record(FIRST.raw_key), record(SECOND.raw_key), record(FIRST.raw_key))
+    assert raw_sessions(twice, BUCKET) == [FIRST, SECOND]
+
+
+@pytest.mark.parametrize("name", ["Put", "Post", "Copy", "CompleteMultipartUpload"])
+def test_every_way_to_create_an_object_counts(name: str) -> None:
+    assert raw_sessions(event(record(FIRST.raw_key, eventName=f"ObjectCreated:{name}")), BUCKET) == [FIRST]
+
+
+@pytest.mark.parametrize("name", ["ObjectRemoved:Delete", "ObjectRestore:Completed", "LifecycleExpiration:Delete"])
+def test_what_creates_nothing_is_ignored(name: str) -> None:
+    assert raw_sessions(event(record(FIRST.raw_key, eventName=name)), BUCKET) == []
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        f"source/{FIRST.partition}/0f.csv",
+        f"source/{FIRST.partition}/portfolio.parquet",
+        f"portfolio/{FIRST.partition}/_SUCCESS",
+        "quarantine/2025-02-03T090000Z/çã + é = ü.json",
+        "portfolio-2/a.parquet",
+    ],
+)
+def test_foreign_keys_are_ignored(key: str) -> None:
+    assert raw_sessions(event(record(key), record(FIRST.raw_key)), BUCKET) == [FIRST]
+
+
+def test_empty_objects_are_ignored() -> None:
+    assert raw_sessions(event(record(FIRST.raw_key, size=0)), BUCKET) == []
+
+
+def test_the_test_event_of_s3_is_ignored() -> None:
+    sent = {
+        "Service": "Amazon S3",
+        "Event": "s3:TestEvent",
+        "Time": "2025-02-03T09:00:00.000Z",
+        "Bucket": BUCKET,
+        "RequestId": "5582815E1AEA5ADF",
+        "HostId": "8cLeGAmw098X5cv4Zkwcmo8vvZa3eH3eKxsPzbB9wrR+YstdA6Knx4Ip8EXAMPLE",
+    }
+    assert raw_sessions(sent, BUCKET) == []
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "portfolio/portfolio.parquet",
+        "portfolio/index_code=IBOV/session_date=2025-02-30/portfolio.parquet",
+        "portfolio/index_code=IBOV/session_date=2025-02-03/other.parquet",
+        "portfolio/index_code=ÍBOV/session_date=2025-02-03/portfolio.parquet",
+        "portfolio/index_code=IB V/session_date=2025-02-03/portfolio.parquet",
+        "portfolio/index_code=IBOV/session_date=2025-02-03/portfolio+1.parquet",
+    ],
+)
+def test_a_key_that_looks_like_ours_and_is_not_is_an_error(key: str) -> None:
+    with pytest.raises(UnexpectedEvent):
+        raw_sessions(event(record(FIRST.raw_key), record(key)), BUCKET)
+
+
+def test_the_error_names_the_key_as_people_write_it() -> None:
+    with pytest.raises(UnexpectedEvent, match=r"portfolio/a = é\.parquet"):
+        raw_sessions(event(record("portfolio/a = é.parquet")), BUCKET)
+
+
+@pytest.mark.parametrize("version", ["2.0", "2.1", "2.6", "2.99"])
+def test_minor_versions_of_the_event_do_not_matter(version: str) -> None:
+    assert raw_sessions(event(record(FIRST.raw_key, eventVersion=version)), BUCKET) == [FIRST]
+
+
+@pytest.mark.parametrize("version", ["1.0", "3.0", "20.1", "", None])
+def test_another_major_version_of_the_event_is_an_error(version: str | None) -> None:
+    with pytest.raises(UnexpectedEvent, match="version"):
+        raw_sessions(event(record(FIRST.raw_key, eventVersion=version)), BUCKET)
+
+
+def test_the_documented_event_of_version_2_1_is_understood() -> None:
+    documented = json.loads("""
+        {"Records": [{
+            "eventVersion": "2.1", "eventSource": "aws:s3", "awsRegion": "us-west-2",
+            "eventTime": "1970-01-01T00:00:00.000Z", "eventName": "ObjectCreated:Put",
+            "userIdentity": {"principalId": "AIDAJDPLRKLG7UEXAMPLE"},
+            "requestParameters": {"sourceIPAddress": "127.0.0.1"},
+            "responseElements": {
+                "x-amz-request-id": "C3D13FE58DE4C810",
+                "x-amz-id-2": "FMyUVURIY8/IgAtTv8xRjskZQpcIZ9KG4V5Wp6S7S/JRWeUWerMUE5JgHvANOjpD"},
+            "s3": {
+                "s3SchemaVersion": "1.0", "configurationId": "testConfigRule",
+                "bucket": {
+                    "name": "mybucket", "ownerIdentity": {"principalId": "A3NL1KOZZKExample"},
+                    "arn": "arn:aws:s3:::mybucket"},
+                "object": {
+                    "key": "portfolio/index_code%3DIBOV/session_date%3D2025-02-03/portfolio.parquet", "size": 1024,
+                    "eTag": "d41d8cd98f00b204e9800998ecf8427e", "versionId": "096fKKXTRTtl3on89fVO.nfljtsv6qko",
+                    "sequencer": "0055AED6DCD90281E5"}}}]}
+    """)
+    assert raw_sessions(documented, "mybucket") == [FIRST]
+
+
+def test_another_bucket_is_an_error() -> None:
+    with pytest.raises(UnexpectedEvent, match="somebody-elses"):
+        raw_sessions(event(record(FIRST.raw_key, bucket="somebody-elses")), BUCKET)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {},
+        {"Records": None},
+        {"Records": {}},
+        {"Records": [None]},
+        {"Records": [{}]},
+        {"Records": [record(FIRST.raw_key, s3=None)]},
+        {"Records": [record(FIRST.raw_key, key=None)]},
+        {"Records": [record(FIRST.raw_key, eventName=None)]},
+        {"Records": [record(FIRST.raw_key, eventSource="aws:sqs")]},
+    ],
+)
+def test_what_is_no_notification_of_s3_is_an_error(sent: dict[str, Any]) -> None:
+    with pytest.raises(UnexpectedEvent):
+        raw_sessions(sent, BUCKET)
+
+
+def test_each_session_starts_one_run() -> None:
+    runs = Runs()
+    assert start_runs([FIRST, SECOND], "bovespa-refine", runs) == [
+        {"session": "IBOV/2025-02-03", "job_run_id": "jr_IBOV/2025-02-03"},
+        {"session": "SMLL/2025-02-04", "job_run_id": "jr_SMLL/2025-02-04"},
+    ]
+    assert runs.requests == [
+        {"JobName": "bovespa-refine", "Arguments": {"--sessions": "IBOV/2025-02-03"}},
+        {"JobName": "bovespa-refine", "Arguments": {"--sessions": "SMLL/2025-02-04"}},
+    ]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ClientError({"Error": {"Code": "ConcurrentRunsExceededException", "Message": "full"}}, "StartJobRun"),
+        ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow"}}, "StartJobRun"),
+        EndpointConnectionError(endpoint_url="https://glue.sa-east-1.amazonaws.com"),
+    ],
+)
+def test_a_run_that_cannot_start_is_raised_after_the_others_started(error: Exception) -> None:
+    runs = Runs(IBOV=error)
+    with pytest.raises(ExceptionGroup, match="1 of 2 runs") as raised:
+        start_runs([FIRST, SECOND], "bovespa-refine", runs)
+    assert raised.value.exceptions == (error,)
+    assert "IBOV/2025-02-03" in error.__notes__[0]
+    assert [request["Arguments"]["--sessions"] for request in runs.requests] == ["IBOV/2025-02-03", "SMLL/2025-02-04"]
+
+
+def test_an_error_of_ours_is_not_taken_for_one_of_glue() -> None:
+    with pytest.raises(ZeroDivisionError):
+        start_runs([FIRST], "bovespa-refine", Runs(IBOV=ZeroDivisionError()))
+
+
+def test_a_started_run_is_logged_with_its_session_and_id(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    start_runs([FIRST], "bovespa-refine", Runs())
+    (line,) = caplog.records
+    assert (line.__dict__["session"], line.__dict__["job_run_id"]) == ("IBOV/2025-02-03", "jr_IBOV/2025-02-03")
+
+
+def test_every_missing_setting_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GLUE_JOB_NAME", "RAW_BUCKET_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ConfigurationError, match="GLUE_JOB_NAME, RAW_BUCKET_NAME"):
+        lambda_handler(event(record(FIRST.raw_key)), None)
+
+
+@pytest.fixture
+def glue(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
+    """A server that speaks StartJobRun: it throttles the first request and takes the following ones."""
+    received: list[dict[str, Any]] = []
+
+    class Glue(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            received.append({"operation": self.headers["X-Amz-Target"], **body})
+            throttled = len(received) == 1
+            answer = {"__type": "ThrottlingException"} if throttled else {"JobRunId": f"jr_{len(received)}"}
+            self.send_response(400 if throttled else 200)
+            self.send_header("Content-Type", "application/x-amz-json-1.1")
+            self.end_headers()
+            self.wfile.write(json.dumps(answer).encode())
+
+        def log_message(self, *_arguments: object) -> None:
+            """Keep the test's output clean."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Glue) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        monkeypatch.setenv("GLUE_JOB_NAME", "bovespa-refine")
+        monkeypatch.setenv("RAW_BUCKET_NAME", BUCKET)
+        function._glue_client.cache_clear()
+        yield received
+        function._glue_client.cache_clear()
+        server.shutdown()
+        thread.join()
+
+
+def test_the_function_asks_glue_again_when_it_is_throttled(glue: list[dict[str, Any]]) -> None:
+    answer = lambda_handler(event(record(FIRST.raw_key)), None)
+    assert answer == [{"session": "IBOV/2025-02-03", "job_run_id": "jr_2"}]
+    wanted = {
+        "operation": "AWSGlue.StartJobRun",
+        "JobName": "bovespa-refine",
+        "Arguments": {"--sessions": "IBOV/2025-02-03"},
+    }
+    assert glue == [wanted, wanted]
+
+
+def test_an_event_in_which_one_record_is_wrong_starts_nothing(glue: list[dict[str, Any]]) -> None:
+    with pytest.raises(UnexpectedEvent):
+        lambda_handler(event(record(FIRST.raw_key), record("portfolio/x.parquet")), None)
+    assert glue == []

@@ -1,0 +1,294 @@
+"""The template against the rules of the project: nobody may do everything, nothing is public, the schemas agree."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cfnlint.api
+import duckdb
+import pytest
+import sqlglot
+
+from bovespa.layout import RAW_PREFIX, RAW_SUFFIX, RefinedPartition, Session, quarantine_key
+from bovespa.settings import Settings
+from glue.schema import PARTITION_COLUMNS, REFINED_COLUMNS
+from infrastructure.package import PROJECT, build
+from infrastructure.template import TEMPLATE, read
+
+TEXT = TEMPLATE.read_text(encoding="utf-8")
+SOURCE = read(TEXT)
+RESOURCES: dict[str, Any] = SOURCE["Resources"]
+QUERIES = sorted((PROJECT / "athena").glob("*.sql"))
+
+
+def of_type(kind: str) -> dict[str, Any]:
+    found = {name: resource["Properties"] for name, resource in RESOURCES.items() if resource["Type"] == kind}
+    assert found, f"no {kind} in the template"
+    return found
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def granted() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every statement that allows something to somebody."""
+    for name, resource in RESOURCES.items():
+        properties = resource["Properties"]
+        documents = [properties["PolicyDocument"]] if "PolicyDocument" in properties else []
+        documents += [policy["PolicyDocument"] for policy in properties.get("Policies", ())]
+        for document in documents:
+            for statement in document["Statement"]:
+                if statement["Effect"] == "Allow":
+                    yield name, statement
+
+
+GRANTED = [pytest.param(statement, id=f"{name}-{statement['Sid']}") for name, statement in granted()]
+
+
+def test_cfn_lint_finds_nothing() -> None:
+    assert cfnlint.api.lint_file(TEMPLATE) == []
+
+
+def test_the_template_can_be_sent_inline() -> None:
+    assert len(TEXT.encode()) < 51_200
+
+
+@pytest.mark.parametrize("statement", GRANTED)
+def test_no_statement_grants_every_action_or_resource(statement: dict[str, Any]) -> None:
+    assert not {"NotAction", "NotResource", "NotPrincipal"} & set(statement)
+    for action in as_list(statement["Action"]):
+        assert "*" not in action
+    for resource in as_list(statement["Resource"]):
+        arn = resource if isinstance(resource, str) else next(iter(resource.values()))
+        # An ARN may end in a wildcard below something named, and nowhere else.
+        assert arn != "*"
+        assert ":*" not in arn
+        assert "*" not in arn[:-1]
+
+
+def test_every_role_trusts_one_service() -> None:
+    trusted = {
+        name: role["AssumeRolePolicyDocument"]["Statement"][0]["Principal"]
+        for name, role in of_type("AWS::IAM::Role").items()
+    }
+    assert trusted == {
+        "StartRefineRole": {"Service": "lambda.amazonaws.com"},
+        "RefineRole": {"Service": "glue.amazonaws.com"},
+    }
+
+
+def test_the_function_may_start_the_job_and_nothing_else_of_glue() -> None:
+    actions = [
+        action for name, statement in granted() if name == "StartRefineRole" for action in as_list(statement["Action"])
+    ]
+    assert sorted(actions) == ["glue:StartJobRun", "logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"]
+
+
+def test_the_job_cannot_change_raw_objects() -> None:
+    writes = {
+        action
+        for name, statement in granted()
+        if name == "RefineRole"
+        for action in as_list(statement["Action"])
+        for resource in as_list(statement["Resource"])
+        if "${RawBucket}" in str(resource) and not action.startswith(("s3:Get", "s3:List"))
+    }
+    assert writes == set()
+
+
+def test_the_api_may_write_where_its_keys_are() -> None:
+    (statement,) = [found for name, found in granted() if name == "ApiAccess" and found["Sid"] == "StoreSessions"]
+    allowed = [resource["Fn::Sub"].partition("${RawBucket}/")[2] for resource in statement["Resource"]]
+    session = Session.parse("IBOV/2025-02-03")
+    refused = quarantine_key(dt.datetime(2025, 2, 3, 9, tzinfo=dt.UTC), "0f", ".csv")
+    keys = [session.raw_key, session.source_key("0f"), refused]
+    assert [[key.startswith(prefix.removesuffix("*")) for prefix in allowed].count(True) for key in keys] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("name", of_type("AWS::S3::Bucket"))
+def test_every_bucket_is_private_encrypted_and_reached_by_tls_only(name: str) -> None:
+    bucket = RESOURCES[name]["Properties"]
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert len(bucket["PublicAccessBlockConfiguration"]) == 4
+    assert bucket["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule == {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    (policy,) = [found for found in of_type("AWS::S3::BucketPolicy").values() if found["Bucket"] == {"Ref": name}]
+    assert policy["PolicyDocument"]["Statement"] == [
+        {
+            "Sid": "TlsOnly",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": [{"Fn::GetAtt": f"{name}.Arn"}, {"Fn::Sub": f"${{{name}.Arn}}/*"}],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        }
+    ]
+
+
+@pytest.mark.parametrize("name", ["RawBucket", "RefinedBucket"])
+def test_data_is_versioned_and_outlives_the_stack(name: str) -> None:
+    bucket = RESOURCES[name]
+    assert bucket["Properties"]["VersioningConfiguration"] == {"Status": "Enabled"}
+    # RetainExceptOnCreate is Retain, but for the roll-back of a first creation.
+    assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+
+
+def test_nothing_in_the_raw_bucket_expires() -> None:
+    assert "LifecycleConfiguration" not in RESOURCES["RawBucket"]["Properties"]
+
+
+def test_current_refined_objects_do_not_expire() -> None:
+    (rule,) = RESOURCES["RefinedBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    assert not {"ExpirationInDays", "ExpirationDate"} & set(rule)
+
+
+def test_the_notification_announces_exactly_the_raw_keys() -> None:
+    (notification,) = RESOURCES["RawBucket"]["Properties"]["NotificationConfiguration"]["LambdaConfigurations"]
+    assert notification == {
+        "Event": "s3:ObjectCreated:*",
+        "Function": {"Fn::GetAtt": "StartRefine.Arn"},
+        "Filter": {
+            "S3Key": {"Rules": [{"Name": "prefix", "Value": RAW_PREFIX}, {"Name": "suffix", "Value": RAW_SUFFIX}]}
+        },
+    }
+
+
+def test_only_the_raw_bucket_of_this_account_may_invoke_the_function() -> None:
+    (permission,) = of_type("AWS::Lambda::Permission").values()
+    name = RESOURCES["RawBucket"]["Properties"]["BucketName"]["Fn::Sub"]
+    assert permission == {
+        "Action": "lambda:InvokeFunction",
+        "FunctionName": {"Ref": "StartRefine"},
+        "Principal": "s3.amazonaws.com",
+        "SourceAccount": {"Ref": "AWS::AccountId"},
+        "SourceArn": {"Fn::Sub": f"arn:${{AWS::Partition}}:s3:::{name}"},
+    }
+    assert RESOURCES["RawBucket"]["DependsOn"] == "RawBucketMayInvokeStartRefine"
+
+
+def test_the_function_names_the_bucket_and_the_job_of_this_stack() -> None:
+    assert RESOURCES["StartRefine"]["Properties"]["Environment"]["Variables"] == {
+        "GLUE_JOB_NAME": RESOURCES["RefineJob"]["Properties"]["Name"],
+        "RAW_BUCKET_NAME": RESOURCES["RawBucket"]["Properties"]["BucketName"],
+    }
+
+
+def test_the_handler_exists_in_the_package() -> None:
+    module, _, name = RESOURCES["StartRefine"]["Properties"]["Handler"].rpartition(".")
+    with zipfile.ZipFile(io.BytesIO(build().lambda_package.content)) as archive:
+        source = archive.read(f"{module.replace('.', '/')}.py").decode()
+    assert f"def {name}(event" in source
+
+
+def test_failed_events_are_tried_twice_more_and_then_kept() -> None:
+    (retries,) = of_type("AWS::Lambda::EventInvokeConfig").values()
+    assert retries["MaximumRetryAttempts"] == 2
+    assert retries["DestinationConfig"] == {"OnFailure": {"Destination": {"Fn::GetAtt": "StartRefineFailures.Arn"}}}
+    queue = RESOURCES["StartRefineFailures"]["Properties"]
+    assert (queue["SqsManagedSseEnabled"], queue["MessageRetentionPeriod"]) == (True, 14 * 24 * 3600)
+
+
+def test_the_job_queues_its_runs_and_gets_its_arguments() -> None:
+    job = RESOURCES["RefineJob"]["Properties"]
+    assert (job["GlueVersion"], job["Command"]["Name"], job["JobRunQueuingEnabled"]) == ("5.1", "glueetl", True)
+    assert job["MaxRetries"] == 0, "Glue does not queue the runs of a job that retries"
+    arguments = job["DefaultArguments"]
+    assert arguments["--raw_bucket"] == {"Ref": "RawBucket"}
+    assert arguments["--refined_bucket"] == {"Ref": "RefinedBucket"}
+    assert arguments["--database"] == {"Ref": "Database"}
+    assert arguments["--table"] == {"Ref": "PortfolioTable"}
+    assert "--sessions" not in arguments
+
+
+def test_the_names_are_those_that_the_settings_default_to() -> None:
+    name = SOURCE["Parameters"]["Name"]["Default"]
+    assert name == Settings.database
+    assert RESOURCES["RefineJob"]["Properties"]["Name"]["Fn::Sub"].replace("${Name}", name) == Settings.glue_job
+
+
+def test_packages_have_the_parameters_of_the_template() -> None:
+    assert set(build().parameters) < set(SOURCE["Parameters"])
+
+
+TABLE = RESOURCES["PortfolioTable"]["Properties"]["TableInput"]
+COLUMNS = TABLE["StorageDescriptor"]["Columns"]
+
+
+def test_the_columns_are_those_that_the_job_writes() -> None:
+    assert tuple((column["Name"], column["Type"]) for column in COLUMNS) == REFINED_COLUMNS
+
+
+def test_the_partition_keys_are_those_of_the_path() -> None:
+    keys = tuple((key["Name"], key["Type"]) for key in TABLE["PartitionKeys"])
+    assert keys == PARTITION_COLUMNS
+    partition = RefinedPartition(Session.parse("IBOV/2025-02-03"), "PETR4")
+    in_path = [part.partition("=")[0] for part in partition.prefix.split("/") if "=" in part]
+    assert in_path == [name for name, _ in keys]
+    assert TABLE["StorageDescriptor"]["Location"] == {"Fn::Sub": "s3://${RefinedBucket}/portfolio/"}
+    assert partition.prefix.startswith("portfolio/")
+
+
+def test_no_column_is_also_a_partition_key() -> None:
+    assert not {column["Name"] for column in COLUMNS} & {key["Name"] for key in TABLE["PartitionKeys"]}
+
+
+@pytest.mark.parametrize("column", [*COLUMNS, *TABLE["PartitionKeys"]], ids=lambda column: column["Name"])
+def test_every_column_is_named_in_lower_case_and_explained(column: dict[str, str]) -> None:
+    assert column["Name"] == column["Name"].lower()
+    assert 20 < len(column["Comment"]) <= 255
+    assert column["Comment"].endswith(".")
+
+
+@pytest.mark.parametrize(
+    "term", ["Código", "Ação", "Tipo", "Qtde. Teórica", "Part. (%)", "Setor", "Redutor", "Quantidade Teórica Total"]
+)
+def test_every_heading_of_b3_is_found_in_a_comment(term: str) -> None:
+    assert any(f"({term}" in column["Comment"] for column in [*COLUMNS, *TABLE["PartitionKeys"]])
+
+
+def test_the_table_is_not_projected() -> None:
+    assert TABLE["Parameters"]["partition_filtering.enabled"] == "true"
+    assert not [name for name in TABLE["Parameters"] if name.startswith("projection.")]
+
+
+def test_the_workgroup_enforces_its_place_its_encryption_and_its_limit() -> None:
+    (workgroup,) = of_type("AWS::Athena::WorkGroup").values()
+    rules = workgroup["WorkGroupConfiguration"]
+    assert rules["EnforceWorkGroupConfiguration"] is True
+    assert rules["BytesScannedCutoffPerQuery"] > 0
+    assert rules["ResultConfiguration"]["OutputLocation"] == {"Fn::Sub": "s3://${ResultsBucket}/answers/"}
+    assert rules["ResultConfiguration"]["EncryptionConfiguration"] == {"EncryptionOption": "SSE_S3"}
+
+
+def test_every_query_file_is_a_named_query_with_its_text() -> None:
+    declared = {query["Name"]: query for query in of_type("AWS::Athena::NamedQuery").values()}
+    assert {path.stem: path.read_text(encoding="utf-8") for path in QUERIES} == {
+        name: query["QueryString"] for name, query in declared.items()
+    }
+    for query in declared.values():
+        assert query["QueryString"].startswith(f"-- {query['Description']}\n")
+
+
+def test_named_queries_can_be_left_out() -> None:
+    conditions = [RESOURCES[name].get("Condition") for name in of_type("AWS::Athena::NamedQuery")]
+    assert set(conditions) == {"HasNamedQueries"}
+    assert SOURCE["Parameters"]["CreateNamedQueries"]["AllowedValues"] == ["true", "false"]
+
+
+@pytest.mark.parametrize("path", QUERIES, ids=lambda path: path.stem)
+def test_every_query_fits_the_table(path: Path) -> None:
+    declared = ", ".join(
+        f"{name} {kind.replace('string', 'varchar')}" for name, kind in PARTITION_COLUMNS + REFINED_COLUMNS
+    )
+    sql = sqlglot.transpile(path.read_text(encoding="utf-8"), read="athena", write="duckdb")
+    with duckdb.connect() as database:
+        database.execute(f"CREATE TABLE portfolio ({declared})")
+        (statement,) = sql
+        assert database.execute(statement).fetchall() == []
