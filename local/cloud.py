@@ -22,12 +22,12 @@ import requests
 from botocore.config import Config
 
 from infrastructure.deploy import deploy
+from local.aws_environment import REGION, aws_environment
 from local.spark_settings import require_java
 
 log = logging.getLogger(__name__)
 
 PROJECT = Path(__file__).resolve().parent.parent
-REGION = "us-east-1"
 
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 20.0
@@ -58,17 +58,6 @@ class Cloud:
         return client(service, self.endpoint_url)
 
 
-def aws_environment(endpoint_url: str) -> dict[str, str]:
-    """Return AWS's variables for the cloud at *endpoint_url*; the emulator accepts any credentials."""
-    return {
-        "AWS_ENDPOINT_URL": endpoint_url,
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
-
-
 def client(service: str, endpoint_url: str) -> Any:
     """Return a boto3 client of *service* at *endpoint_url*."""
     return boto3.client(
@@ -87,6 +76,7 @@ def running_cloud(
     data: Path | None = None,
     port: int = 0,
     deployed: bool = True,
+    warm: bool = True,
     report: Callable[[str], None] = lambda _line: None,
 ) -> Iterator[Cloud]:
     """Run the local cloud for the body of the `with`.
@@ -95,6 +85,7 @@ def running_cloud(
         data: Folder in which buckets and state survive a restart; None for a cloud that leaves nothing behind.
         port: Loopback port; 0 takes a free one.
         deployed: Whether to deploy `infrastructure/template.yaml`.
+        warm: Whether to start Spark at once; otherwise the first run starts it.
         report: Receives a line for each step of the deployment.
 
     Raises:
@@ -105,7 +96,7 @@ def running_cloud(
     port = port or free_port()
     work_dir = Path(tempfile.mkdtemp(prefix="bovespa-cloud-"))
     try:
-        process = _start(port, data, work_dir)
+        process = _start(port, data, work_dir, warm=warm)
         try:
             endpoint_url = f"http://127.0.0.1:{port}"
             _wait_until_ready(endpoint_url, process, work_dir)
@@ -117,7 +108,7 @@ def running_cloud(
         shutil.rmtree(work_dir, ignore_errors=True)
 
 
-class _LocalSession(boto3.Session):
+class _LocalSession(boto3.Session):  # type: ignore[misc]  # boto3 has no types
     """A session whose every client talks to one local cloud, whatever the process's environment says."""
 
     def __init__(self, endpoint_url: str) -> None:
@@ -144,8 +135,10 @@ def free_port() -> int:
         return port
 
 
-def _start(port: int, data: Path | None, work_dir: Path) -> subprocess.Popen[bytes]:
+def _start(port: int, data: Path | None, work_dir: Path, *, warm: bool) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "local.cloud_server", "--port", str(port), "--work", str(work_dir)]
+    if not warm:
+        command.append("--cold")
     if data is not None:
         data.mkdir(parents=True, exist_ok=True)
         command += ["--data", str(data.resolve())]

@@ -26,11 +26,12 @@ def main() -> None:
         "--data", type=Path, help="keep buckets and state here; without it they last as long as the process"
     )
     parser.add_argument("--work", type=Path, required=True, help="scratch folder of Spark runs and their logs")
+    parser.add_argument("--cold", action="store_true", help="start Spark with the first run instead of now")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     # The emulator reads its environment when it is imported, so this comes first.
     os.environ.update(_emulator_environ(arguments.port, arguments.data))
-    asyncio.run(_serve(arguments.port, arguments.work))
+    asyncio.run(_serve(arguments.port, arguments.work, warm=not arguments.cold))
 
 
 def _emulator_environ(port: int, data: Path | None) -> dict[str, str]:
@@ -56,7 +57,7 @@ def _emulator_environ(port: int, data: Path | None) -> dict[str, str]:
     return environ
 
 
-async def _serve(port: int, work_dir: Path) -> None:
+async def _serve(port: int, work_dir: Path, *, warm: bool) -> None:
     from hypercorn.asyncio import serve  # noqa: PLC0415 - after the environment is set
     from hypercorn.config import Config  # noqa: PLC0415
     from ministack.app import app  # noqa: PLC0415
@@ -65,7 +66,8 @@ async def _serve(port: int, work_dir: Path) -> None:
 
     runner = GlueSparkRunner(endpoint_url=f"http://127.0.0.1:{port}", work_dir=work_dir)
     install(runner)
-    threading.Thread(target=runner.warm_up, daemon=True).start()
+    if warm:
+        threading.Thread(target=runner.warm_up, daemon=True).start()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):

@@ -25,6 +25,8 @@ from urllib.parse import urlsplit
 
 import boto3
 
+from local.aws_environment import aws_environment
+from local.spark_archive import archive_path
 from local.spark_settings import spark_properties, write_properties
 
 log = logging.getLogger(__name__)
@@ -88,6 +90,22 @@ class SparkWorker:
         error: str | None = self._read_reply(deadline, stopped, run)["error"]
         return error
 
+    def finish(self, timeout_s: float) -> None:
+        """Let the process get ready and then end by itself, which is when its JVM writes a class archive.
+
+        Raises:
+            TimeoutError: It took longer than *timeout_s*.
+            WorkerLost: The process ended before it was ready.
+        """
+        try:
+            self._read_reply(time.monotonic() + timeout_s, threading.Event(), {})
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+            # The JVM outlives its Python parent by the seconds it takes to write.
+            _wait_until_gone(self._process, time.monotonic() + timeout_s)
+        finally:
+            self.close()
+
     def close(self) -> None:
         """End the process, its JVM and its Python workers."""
         if self._process.stdin is not None:
@@ -136,7 +154,9 @@ class GlueSparkRunner:
         """Start the worker's JVM now, so that the first run does not wait for it."""
         with self._turn:
             if self._worker is None and not self._stopped.is_set():
-                self._worker = self._start_worker()
+                self._worker = start_worker(
+                    self._endpoint_url, self._work_dir, class_option=f"-XX:SharedArchiveFile={archive_path()}"
+                )
 
     def execute(self, run: dict[str, Any], job: Mapping[str, Any], arguments: Mapping[str, str]) -> None:
         """Run one Glue job run to its end and set its state, as the emulator's own executor would."""
@@ -144,9 +164,6 @@ class GlueSparkRunner:
         run["JobRunState"] = "WAITING"
         try:
             with self._turn:
-                if self._stopped.is_set() or run["JobRunState"] == "STOPPED":
-                    raise RunStopped
-                run["JobRunState"] = "RUNNING"
                 error = self._execute(run, job, arguments)
             state = "SUCCEEDED" if error is None else "FAILED"
             run["ErrorMessage"] = error or ""
@@ -170,6 +187,10 @@ class GlueSparkRunner:
             self._drop_worker()
 
     def _execute(self, run: dict[str, Any], job: Mapping[str, Any], arguments: Mapping[str, str]) -> str | None:
+        """Run the job's script with the worker that is ours for now; return its failure as text, or None."""
+        if self._stopped.is_set() or run["JobRunState"] == "STOPPED":
+            raise RunStopped
+        run["JobRunState"] = "RUNNING"
         deadline = time.monotonic() + 60 * float(job["Timeout"])
         script = self._fetch(job["Command"]["ScriptLocation"])
         extra = [uri for uri in arguments.get("--extra-py-files", "").split(",") if uri]
@@ -178,7 +199,9 @@ class GlueSparkRunner:
         if self._worker is not None and self._worker.code not in (None, code):
             self._drop_worker()
         if self._worker is None:
-            self._worker = self._start_worker()
+            self._worker = start_worker(
+                self._endpoint_url, self._work_dir, class_option=f"-XX:SharedArchiveFile={archive_path()}"
+            )
         self._worker.code = code
         request = {
             "script": str(script),
@@ -196,17 +219,8 @@ class GlueSparkRunner:
         return error
 
     def _start_worker(self) -> SparkWorker:
-        properties = self._work_dir / "spark.properties"
-        write_properties(spark_properties(self._endpoint_url, self._work_dir), properties)
-        environ = {
-            **os.environ,
-            "AWS_ENDPOINT_URL": self._endpoint_url,
-            "PYSPARK_PYTHON": sys.executable,
-            "PYSPARK_SUBMIT_ARGS": f"--properties-file {properties} pyspark-shell",
-            "SPARK_LOCAL_IP": "127.0.0.1",
-            "PYTHONWARNINGS": "ignore",
-        }
-        return SparkWorker(environ, self._work_dir / "spark.log")
+        option = f"-XX:SharedArchiveFile={archive_path()}"
+        return start_worker(self._endpoint_url, self._work_dir, class_option=option)
 
     def _drop_worker(self) -> None:
         if self._worker is not None:
@@ -224,6 +238,34 @@ class GlueSparkRunner:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(body)
         return path
+
+
+def start_worker(endpoint_url: str, work_dir: Path, *, class_option: str) -> SparkWorker:
+    """Start a Spark process whose `s3://` is the cloud at *endpoint_url*; it gets ready in the background."""
+    properties = work_dir / "spark.properties"
+    write_properties(spark_properties(endpoint_url, work_dir, class_option=class_option), properties)
+    environ = {
+        **os.environ,
+        **aws_environment(endpoint_url),
+        "PYSPARK_PYTHON": sys.executable,
+        "PYSPARK_SUBMIT_ARGS": f"--properties-file {properties} pyspark-shell",
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "PYTHONWARNINGS": "ignore",
+    }
+    return SparkWorker(environ, work_dir / "spark.log")
+
+
+def _wait_until_gone(process: subprocess.Popen[bytes], deadline: float) -> None:
+    """Wait until no process of *process*'s group is left."""
+    pause = threading.Event()
+    while time.monotonic() < deadline:
+        process.poll()
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            return
+        pause.wait(_LOOK_S)
+    raise TimeoutError
 
 
 class _NoContainers:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 from bovespa.errors import ConfigurationError
@@ -47,14 +46,21 @@ def s3a_jars() -> list[Path]:
     return jars
 
 
-def spark_properties(endpoint_url: str, work_dir: Path) -> dict[str, str]:
-    """Return Spark's properties for jobs against the cloud at *endpoint_url*, scratch files under *work_dir*."""
+def spark_properties(endpoint_url: str, work_dir: Path, *, class_option: str) -> dict[str, str]:
+    """Return Spark's properties for jobs.
+
+    Args:
+        endpoint_url: Where the local cloud is.
+        work_dir: Folder of scratch files.
+        class_option: The JVM's option that reads or writes the class archive.
+    """
     jvm_options = " ".join(
         (
             # A run lasts seconds: the second compiler and a parallel collector cost more than they bring.
             "-XX:TieredStopAtLevel=1",
             "-XX:+UseSerialGC",
             "-Xshare:auto",
+            class_option,
             f"-Djava.io.tmpdir={work_dir}",
             f"-Dderby.system.home={work_dir}",
         )
@@ -87,9 +93,3 @@ def write_properties(properties: dict[str, str], path: Path) -> None:
     """Write *properties* as the Java properties file that `spark-submit --properties-file` reads."""
     lines = [f"{name} {value}" for name, value in sorted(properties.items())]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def java_version() -> str:
-    """Return the first line of `java -version`, for messages."""
-    answer = subprocess.run([require_java(), "-version"], capture_output=True, text=True, check=True)  # noqa: S603
-    return answer.stderr.splitlines()[0]

@@ -1,0 +1,1 @@
+"""The cloud, B3 and the whole pipeline on one machine. Nothing in the product imports this package."""
