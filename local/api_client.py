@@ -44,7 +44,9 @@ class ApiClient:
                 f"{self._url}/login", json={"username": running.username, "password": running.password}, timeout=30
             )
         )
-        self._http.headers["Authorization"] = f"Bearer {answer['access_token']}"
+        self.token: str = answer["access_token"]
+        """What `Authorization: Bearer` takes."""
+        self._http.headers["Authorization"] = f"Bearer {self.token}"
 
     def collect(self, index_code: str) -> dict[str, Any]:
         """`GET /bovespaDay`: store today's session of *index_code*.

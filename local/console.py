@@ -44,9 +44,9 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title:
         table.add_column(column, justify="right" if is_number else "left", no_wrap=True)
     for row in rows:
         table.add_row(*(_text(value) for value in row))
-    # A table wider than the terminal, or than the 80 columns of a log, would lose cells: give it what it needs.
-    console.width = max(console.width, console.measure(table).maximum)
-    console.print(table, soft_wrap=True)
+    # A table wider than the terminal, or than the 80 columns of a log, would lose letters: give it what it needs.
+    console.width = max(console.width, console.measure(table, options=console.options.update(width=1000)).maximum)
+    console.print(table)
 
 
 def _is_number(value: Any) -> bool:

@@ -19,7 +19,7 @@ from pathlib import Path
 import requests
 from werkzeug.security import generate_password_hash
 
-from local.b3_stand_in import RunningStandIn, running_stand_in
+from local.b3_stand_in import StandIn, running_stand_in
 from local.cloud import PROJECT, Cloud, free_port, running_cloud
 
 DEMO_USER = "demo"
@@ -38,7 +38,7 @@ class Pipeline:
 
     api_url: str
     cloud: Cloud
-    stand_in: RunningStandIn
+    stand_in: StandIn
     username: str
     password: str = field(repr=False)
     environment: dict[str, str] = field(repr=False)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from local.pipeline import Pipeline, running_pipeline
+from tests.lake import Lake
 
 PROJECT = Path(__file__).resolve().parent.parent
 RECORDINGS = PROJECT.parent / "shared" / "b3"
@@ -33,3 +37,16 @@ def recordings() -> Path:
     if not RECORDINGS.is_dir():
         pytest.skip(f"recorded B3 files are not at {RECORDINGS}")
     return RECORDINGS
+
+
+@pytest.fixture(scope="session")
+def pipeline() -> Iterator[Pipeline]:
+    """The whole pipeline over synthetic sessions, one for the test run. Each test has an index of its own in it."""
+    with running_pipeline() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def lake(pipeline: Pipeline) -> Lake:
+    """The lake of `pipeline`."""
+    return Lake(pipeline.cloud)

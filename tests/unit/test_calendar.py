@@ -21,8 +21,6 @@ from bovespa.calendar import (
 )
 
 
-# exchange_calendars 4.13 with pandas 3.1; nothing of ours.
-@pytest.mark.filterwarnings("ignore:Series.values returning")
 def test_the_trading_days_are_those_of_exchange_calendars() -> None:
     first, last = dt.date(1998, 1, 1), dt.date(2040, 12, 31)
     reference = exchange_calendars.get_calendar("BVMF", start=str(first), end=str(last))

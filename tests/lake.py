@@ -1,0 +1,105 @@
+"""What the tests see of a running pipeline's lake: its files, its catalog, its runs and its SQL."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from bovespa.layout import RefinedPartition, Session
+from bovespa.portfolio_csv import parse_csv
+from bovespa.records import Provenance
+from local.athena import Answer, ask
+from local.cloud import Cloud
+from s3_bucket_manager.manager import RawStore
+from tests.until import until
+
+FINISHED = ("SUCCEEDED", "FAILED", "STOPPED", "TIMEOUT")
+
+
+@dataclass(frozen=True)
+class Lake:
+    """A cloud with the stack deployed."""
+
+    cloud: Cloud
+
+    @property
+    def raw(self) -> str:
+        return self.cloud.outputs["RawBucketName"]
+
+    @property
+    def refined(self) -> str:
+        return self.cloud.outputs["RefinedBucketName"]
+
+    def store(self, content: bytes) -> Session:
+        """Put a session where the API would put it; S3, Lambda and Glue do the rest."""
+        portfolio = parse_csv(content)
+        provenance = Provenance(
+            index_code=portfolio.index_code,
+            url="http://127.0.0.1/test",
+            file_name="test.csv",
+            received_at=dt.datetime.now(dt.UTC),
+            way="test",
+            code_version="test",
+        )
+        RawStore(self.cloud.client("s3"), self.raw).store(portfolio, content, provenance)
+        return Session(portfolio.index_code, portfolio.session_date)
+
+    def wait_until_refined(self, *sessions: Session) -> None:
+        """Wait until each session's receipt names the raw object that is there now, and no run is under way."""
+
+        def current(session: Session) -> bool:
+            s3 = self.cloud.client("s3")
+            etag = s3.head_object(Bucket=self.raw, Key=session.raw_key)["ETag"].strip('"')
+            return [key.rpartition("/")[2] for key in self.keys(session.receipts_prefix)] == [f"{etag}.json"]
+
+        until(lambda: all(map(current, sessions)), timeout_s=120, every_s=0.1)
+        self.wait_until_idle()
+
+    def wait_until_idle(self) -> None:
+        until(lambda: all(run["JobRunState"] in FINISHED for run in self.runs()), timeout_s=180, every_s=0.1)
+
+    def keys(self, prefix: str) -> list[str]:
+        return sorted(self.versions(prefix))
+
+    def versions(self, prefix: str) -> dict[str, tuple[str, dt.datetime]]:
+        """Each object of the refined bucket under *prefix*, with its ETag and when it was written."""
+        pages = self.cloud.client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.refined, Prefix=prefix)
+        return {
+            item["Key"]: (item["ETag"], item["LastModified"]) for page in pages for item in page.get("Contents", ())
+        }
+
+    def tickers_in_files(self, session: Session) -> set[str]:
+        return {RefinedPartition.from_key(key).ticker for key in self.keys(session.refined_prefix)}
+
+    def tickers_in_catalog(self, session: Session) -> set[str]:
+        pages = self.cloud.client("glue").get_paginator("get_partitions").paginate(
+            DatabaseName="bovespa", TableName="portfolio"
+        )
+        values = [partition["Values"] for page in pages for partition in page["Partitions"]]
+        wanted = [session.index_code, str(session.session_date)]
+        return {ticker for *found, ticker in values if found == wanted}
+
+    def ask(self, sql: str) -> Answer:
+        return ask(self.cloud.client("athena"), sql)
+
+    def rows(self, where: str) -> dict[tuple[str, str, str], dict[str, str | None]]:
+        """Every column of the rows of SQL, as text, by index, session and ticker."""
+        found: dict[tuple[str, str, str], dict[str, str | None]] = {}
+        for row in self.ask(f"SELECT * FROM portfolio WHERE {where}").as_dicts():  # noqa: S608 - our own words
+            key = (row.pop("index_code"), row.pop("session_date"), row.pop("ticker"))
+            assert key not in found, f"{key} stands twice"
+            found[key] = {name: None if value is None else str(value) for name, value in row.items()}
+        return found
+
+    def runs(self) -> list[dict[str, Any]]:
+        runs: list[dict[str, Any]] = self.cloud.client("glue").get_job_runs(JobName="bovespa-refine")["JobRuns"]
+        return runs
+
+    def runs_of(self, session: Session) -> list[dict[str, Any]]:
+        return [run for run in self.runs() if run["Arguments"].get("--sessions") == str(session)]
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
