@@ -1,0 +1,1 @@
+"""HTTP: routes, tokens and problem responses around collaborators that are handed in."""

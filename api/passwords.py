@@ -1,0 +1,51 @@
+"""Passwords: one slow check, equally slow for names that do not exist."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import threading
+from collections.abc import Mapping
+
+from werkzeug.security import check_password_hash, generate_password_hash
+
+from bovespa.errors import ConfigurationError
+
+# werkzeug's forms: scrypt:N:r:p$salt$hash and pbkdf2:digest:iterations$salt$hash.
+_HASH = re.compile(r"(scrypt:\d+:\d+:\d+|pbkdf2:\w+:\d+)\$[^$]+\$[0-9a-f]+", re.ASCII)
+
+
+def hash_password(password: str) -> str:
+    """Return a salted scrypt hash of *password*, as `BOVESPA_USERS` holds it."""
+    return generate_password_hash(password)
+
+
+class Passwords:
+    """The users' password hashes.
+
+    Raises:
+        ConfigurationError: A hash is none; the message names every such user and no hash.
+    """
+
+    def __init__(self, hashes: Mapping[str, str]) -> None:
+        malformed = sorted(user for user, hashed in hashes.items() if not _HASH.fullmatch(hashed))
+        if malformed:
+            raise ConfigurationError(
+                f"BOVESPA_USERS holds no password hash for {', '.join(malformed)}. "
+                "Make one with `flask --app app hash-password`."
+            )
+        self._hashes = dict(hashes)
+        method, _, digest = next(iter(self._hashes.values())).split("$")
+        # Costs a check as much as a real hash does, and no password is known to match it.
+        self._dummy = f"{method}${secrets.token_hex(8)}${secrets.token_hex(len(digest) // 2)}"
+        self._one_at_a_time = threading.Lock()
+
+    def __contains__(self, user: object) -> bool:
+        return user in self._hashes
+
+    def match(self, user: str, password: str) -> bool:
+        """Whether *password* is that of *user*; takes as long for a user who does not exist."""
+        # scrypt takes 32 MB for each check: many logins at once must not add up.
+        with self._one_at_a_time:
+            matches = check_password_hash(self._hashes.get(user, self._dummy), password)
+        return matches and user in self._hashes

@@ -1,0 +1,205 @@
+"""The composition root: settings become clients, clients become collaborators, collaborators become the API.
+
+`python app.py` serves it; `flask --app app hash-password` and `flask --app app ingest` are its commands. Importing this
+module does nothing.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from functools import partial
+from threading import Lock
+from types import FrameType
+from typing import NoReturn
+
+import click
+from flask import Flask
+from flask.cli import FlaskGroup
+from waitress.server import create_server
+
+from api.application import Collaborators, build_application
+from api.commands import hash_password_command, ingest_command_without_settings
+from api.health import run_checks
+from api.ingestion import Ingestion
+from bovespa.errors import ConfigurationError
+from bovespa.settings import Settings
+from s3_bucket_manager.aws import client, storage_errors
+from s3_bucket_manager.manager import RawStore
+from s3_bucket_manager.session_states import SessionStates
+from scrap.browser_detection import InstalledBrowser, find_browser
+from scrap.scrap import FetchedFile, fetch_portfolio_csv
+
+log = logging.getLogger("bovespa")
+
+_THREADS = 16
+"""A request for B3 keeps its thread for seconds; health and states must be answered meanwhile."""
+
+
+def utc_now() -> dt.datetime:
+    """Return the present, aware."""
+    return dt.datetime.now(dt.UTC)
+
+
+class WrongSettings(click.ClickException):
+    """A command cannot run with these settings; click shows the message without a traceback."""
+
+    exit_code = 2
+
+
+def create_app(
+    settings: Settings | None = None,
+    collaborators: Collaborators | None = None,
+    *,
+    clock: Callable[[], dt.datetime] = utc_now,
+) -> Flask:
+    """Return the API. Without arguments, as `flask --app app` calls it, everything comes from the environment.
+
+    Args:
+        settings: The settings; None reads the environment.
+        collaborators: What the API works with; None connects to AWS and the installed browser.
+        clock: Tells the present, aware.
+
+    Raises:
+        ConfigurationError: A setting is missing or wrong; the message names every one.
+    """
+    command = click.get_current_context(silent=True)
+    try:
+        settings = settings or Settings.from_environ()
+        app = build_application(settings, collaborators or connect(settings), clock=clock)
+    except ConfigurationError as error:
+        if command is None:
+            raise
+        failure = WrongSettings(str(error))
+        # While Flask's command group still looks for a command, it may be for the one that needs no settings.
+        if isinstance(command.command, FlaskGroup):
+            return _commands_without_settings(failure)
+        raise failure from error
+    if command is not None:
+        configure_logging()
+    return app
+
+
+def connect(settings: Settings) -> Collaborators:
+    """Return the collaborators that the settings and AWS's own environment variables name. No request is sent yet."""
+    s3, glue, impatient_s3 = client("s3"), client("glue"), client("s3", impatient=True)
+    browser = Browser(settings.browser)
+
+    def fetch(index_code: str) -> FetchedFile:
+        return fetch_portfolio_csv(
+            index_code, b3_url=settings.b3_url, browser=browser.find(), timeout_s=settings.download_timeout_s
+        )
+
+    def head_bucket(bucket: str) -> None:
+        with storage_errors(f"asking for s3://{bucket}"):
+            impatient_s3.head_bucket(Bucket=bucket)
+
+    return Collaborators(
+        ingestion=Ingestion(fetch, RawStore(s3, settings.raw_bucket)),
+        states=SessionStates(
+            s3,
+            glue,
+            raw_bucket=settings.raw_bucket,
+            refined_bucket=settings.refined_bucket,
+            glue_job=settings.glue_job,
+        ),
+        checks={
+            "raw_bucket": partial(head_bucket, settings.raw_bucket),
+            "refined_bucket": partial(head_bucket, settings.refined_bucket),
+            "browser": browser.find,
+        },
+    )
+
+
+class Browser:
+    """The installed browser, looked for when it is first needed and then remembered."""
+
+    def __init__(self, preference: str) -> None:
+        self._preference = preference
+        self._lock = Lock()
+        self._found: InstalledBrowser | None = None
+
+    def find(self) -> InstalledBrowser:
+        """Return the browser.
+
+        Raises:
+            BrowserNotFound: There is none; the next call looks again.
+        """
+        with self._lock:
+            if self._found is None:
+                self._found = find_browser(self._preference)
+            return self._found
+
+
+def serve(settings: Settings, collaborators: Collaborators) -> None:
+    """Serve the API until SIGTERM or SIGINT, then let the fetches under way finish.
+
+    Raises:
+        ConfigurationError: A password hash is none, or the address cannot be listened on.
+    """
+    app = create_app(settings, collaborators)
+    try:
+        # Larger bodies than this never reach the application, which answers the others itself.
+        server = create_server(
+            app, host=settings.host, port=settings.port, threads=_THREADS, ident=None, max_request_body_size=1 << 20
+        )
+    except OSError as error:
+        raise ConfigurationError(f"Cannot listen on {settings.host}:{settings.port}: {error}.") from error
+    run_checks(collaborators.checks)  # finds the browser before the first caller waits for it; gaps go to the log
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop)
+    log.info("listening on http://%s:%d", settings.host, settings.port)
+    server.run()
+    server.close()
+    if not collaborators.ingestion.wait_until_idle(settings.download_timeout_s):
+        log.warning("stopping with fetches under way")
+    log.info("stopped")
+
+
+def main() -> int:
+    """Run `python app.py`; return its exit status."""
+    configure_logging()
+    try:
+        settings = Settings.from_environ()
+        serve(settings, connect(settings))
+    except ConfigurationError as error:
+        click.echo(f"Error: {error}", err=True)
+        return WrongSettings.exit_code
+    return 0
+
+
+def configure_logging() -> None:
+    """Log to standard error, the fields of each event after its message. For entry points only."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_FieldFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+class _FieldFormatter(logging.Formatter):
+    """Shows what `extra` carries, which the standard formatter drops."""
+
+    _STANDARD = frozenset((*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"))
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        fields = "".join(f" {name}={value!r}" for name, value in vars(record).items() if name not in self._STANDARD)
+        return super().formatMessage(record) + fields
+
+
+def _commands_without_settings(failure: click.ClickException) -> Flask:
+    """An application that is never served: it only lets Flask find the commands."""
+    app = Flask("bovespa", static_folder=None)
+    app.cli.add_command(hash_password_command)
+    app.cli.add_command(ingest_command_without_settings(failure))
+    return app
+
+
+def _stop(_number: int, _frame: FrameType | None) -> NoReturn:
+    # waitress's loop ends on SystemExit; it is not seen outside.
+    raise SystemExit
+
+
+if __name__ == "__main__":
+    sys.exit(main())

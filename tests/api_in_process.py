@@ -1,0 +1,122 @@
+"""The API in one process, with what fetches, stores and knows states handed in as plain values."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from werkzeug.security import generate_password_hash
+
+from api.application import Collaborators
+from api.ingestion import Ingestion
+from api.tokens import issue_token
+from app import create_app
+from bovespa.errors import InvalidPortfolio
+from bovespa.layout import Session
+from bovespa.portfolio import Portfolio
+from bovespa.records import Provenance, StoredSession, StoreStatus
+from bovespa.session_state import SessionState, State
+from bovespa.settings import Settings
+from local.synthetic import synthetic_csv
+from tests.documented_client import DocumentedClient
+
+NOW = dt.datetime(2025, 2, 21, 15, 0, 0, tzinfo=dt.UTC)
+MONDAY = dt.date(2025, 2, 24)
+PASSWORD = "correct horse battery staple"
+SETTINGS = Settings(
+    raw_bucket="raw",
+    refined_bucket="refined",
+    jwt_secret="a-secret-of-more-than-32-characters",
+    # Cheap parameters: the tests do not measure how slow a check is.
+    users={"ana": generate_password_hash(PASSWORD, method="pbkdf2:sha256:1")},
+)
+
+
+@dataclass(frozen=True)
+class File:
+    content: bytes
+    session_date: dt.date = MONDAY
+    file_name: str = "IBOVDia_24-02-25.csv"
+    url: str = "https://b3.test/indexPage/day/IBOV"
+    received_at: dt.datetime = NOW
+    way: str = "page"
+
+
+def published(index_code: str) -> File:
+    return File(synthetic_csv(index_code, MONDAY), file_name=f"{index_code}Dia_24-02-25.csv")
+
+
+@dataclass
+class Shelf:
+    """A store that keeps what it gets."""
+
+    status: StoreStatus = StoreStatus.STORED
+    failure: Exception | None = None
+    stored: list[tuple[Session, Provenance]] = field(default_factory=list)
+    refused: list[tuple[bytes, InvalidPortfolio, Provenance]] = field(default_factory=list)
+
+    def store(self, portfolio: Portfolio, content: bytes, provenance: Provenance) -> StoredSession:
+        if self.failure:
+            raise self.failure
+        session = Session(portfolio.index_code, portfolio.session_date)
+        self.stored.append((session, provenance))
+        digest = hashlib.sha256(content).hexdigest()
+        return StoredSession(
+            session, self.status, f"s3://raw/{session.raw_key}", f"s3://raw/{session.source_key(digest)}", digest
+        )
+
+    def quarantine(self, content: bytes, error: InvalidPortfolio, provenance: Provenance) -> str:
+        if self.failure:
+            raise self.failure
+        self.refused.append((content, error, provenance))
+        return "s3://raw/quarantine"
+
+
+@dataclass
+class Known:
+    """States that are known beforehand."""
+
+    states: list[SessionState] = field(default_factory=list)
+    facts: Mapping[str, str] = field(default_factory=dict)
+    asked: list[tuple[str, dt.date, dt.date]] = field(default_factory=list)
+
+    def of(self, session: Session) -> tuple[SessionState, Mapping[str, str]]:
+        found = [state for state in self.states if state.session == session]
+        return (found[0], self.facts) if found else (SessionState(session, State.MISSING), {})
+
+    def between(self, index_code: str, first: dt.date, last: dt.date) -> list[SessionState]:
+        self.asked.append((index_code, first, last))
+        return [state for state in self.states if first <= state.session.session_date <= last]
+
+
+def client(
+    fetch: Callable[[str], File] = published,
+    *,
+    shelf: Shelf | None = None,
+    known: Known | None = None,
+    checks: Mapping[str, Callable[[], object]] | None = None,
+    now: dt.datetime = NOW,
+) -> DocumentedClient:
+    return client_of(Ingestion(fetch, shelf or Shelf()), known=known, checks=checks, now=now)
+
+
+def client_of(
+    ingestion: Ingestion,
+    *,
+    known: Known | None = None,
+    checks: Mapping[str, Callable[[], object]] | None = None,
+    now: dt.datetime = NOW,
+) -> DocumentedClient:
+    collaborators = Collaborators(ingestion, known or Known(), checks or {})
+    app = create_app(SETTINGS, collaborators, clock=lambda: now)
+    app.test_client_class = DocumentedClient
+    made = app.test_client()
+    assert isinstance(made, DocumentedClient)
+    return made
+
+
+def bearer(user: str = "ana", *, issued: dt.datetime = NOW) -> dict[str, str]:
+    token = issue_token(user, secret=SETTINGS.jwt_secret, now=issued, lifetime_s=900)
+    return {"Authorization": f"Bearer {token}"}

@@ -1,0 +1,87 @@
+"""The local Glue really runs what it is given: the emulator alone would say SUCCEEDED and run nothing."""
+
+from __future__ import annotations
+
+import textwrap
+import uuid
+from typing import Any
+
+from tests.lake import FINISHED, Lake
+from tests.until import until
+
+
+def run_script(lake: Lake, script: str, **arguments: str) -> dict[str, Any]:
+    """Run *script* as a Glue Spark job of its own and return the finished run."""
+    name = f"contract-{uuid.uuid4().hex[:8]}"
+    s3, glue = lake.cloud.client("s3"), lake.cloud.client("glue")
+    s3.put_object(Bucket=lake.refined, Key=f"contract/{name}.py", Body=textwrap.dedent(script).encode())
+    glue.create_job(
+        Name=name,
+        Role="arn:aws:iam::000000000000:role/contract",
+        GlueVersion="5.1",
+        Timeout=5,
+        Command={"Name": "glueetl", "ScriptLocation": f"s3://{lake.refined}/contract/{name}.py", "PythonVersion": "3"},
+        DefaultArguments={"--bucket": lake.refined, "--key": f"contract/{name}.out"},
+    )
+    run_id = glue.start_job_run(JobName=name, Arguments={f"--{key}": value for key, value in arguments.items()})
+    finished: dict[str, Any] = {}
+
+    def is_finished() -> bool:
+        finished.update(glue.get_job_run(JobName=name, RunId=run_id["JobRunId"])["JobRun"])
+        return finished["JobRunState"] in FINISHED
+
+    until(is_finished, timeout_s=120, every_s=0.1)
+    return finished
+
+
+SCRIPT = """
+    import sys
+    import boto3
+    from pyspark.sql import SparkSession
+
+    options = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+    spark = SparkSession.builder.getOrCreate()
+    answer = f"{spark.version} {spark.range(7).selectExpr('sum(id * id)').first()[0]} {options['--word']}"
+    boto3.client("s3").put_object(Bucket=options["--bucket"], Key=options["--key"], Body=answer.encode())
+"""
+
+
+def test_a_run_executes_its_script_in_spark_with_its_arguments(lake: Lake) -> None:
+    run = run_script(lake, SCRIPT, word="aposentadoria")
+    assert run["JobRunState"] == "SUCCEEDED", run["ErrorMessage"]
+    key = f"contract/{run['JobName']}.out"
+    body = lake.cloud.client("s3").get_object(Bucket=lake.refined, Key=key)["Body"].read()
+    assert body.decode() == "3.5.6 91 aposentadoria"
+
+
+def test_a_script_that_raises_fails_its_run_with_the_reason(lake: Lake) -> None:
+    run = run_script(lake, "raise ValueError('no such portfolio')")
+    assert (run["JobRunState"], run["ErrorMessage"]) == ("FAILED", "ValueError: no such portfolio")
+
+
+def test_a_process_that_dies_fails_its_run_and_the_next_run_works(lake: Lake) -> None:
+    run = run_script(lake, "import os; os._exit(9)")
+    assert run["JobRunState"] == "FAILED"
+    assert "exit status 9" in run["ErrorMessage"]
+    assert run_script(lake, SCRIPT, word="again")["JobRunState"] == "SUCCEEDED"
+
+
+def test_a_missing_script_fails_its_run(lake: Lake) -> None:
+    glue = lake.cloud.client("glue")
+    name = f"contract-{uuid.uuid4().hex[:8]}"
+    glue.create_job(
+        Name=name,
+        Role="arn:aws:iam::000000000000:role/contract",
+        Timeout=5,
+        Command={"Name": "glueetl", "ScriptLocation": f"s3://{lake.refined}/contract/nowhere.py"},
+    )
+    run_id = glue.start_job_run(JobName=name)["JobRunId"]
+    run: dict[str, Any] = {}
+
+    def is_finished() -> bool:
+        run.update(glue.get_job_run(JobName=name, RunId=run_id)["JobRun"])
+        return run["JobRunState"] in FINISHED
+
+    until(is_finished, timeout_s=60, every_s=0.1)
+    assert run["JobRunState"] == "FAILED"
+    assert "nowhere.py" in run["ErrorMessage"]
