@@ -28,6 +28,9 @@ RUNNING = PROJECT / ".local" / "running.json"
 """Where `up` leaves its cloud's address, so that `query` needs no variables."""
 
 
+_EXAMPLE_SQL = "SELECT ticker, participation_pct FROM portfolio ORDER BY 2 DESC LIMIT 5"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status."""
     arguments = _parser().parse_args(argv)
@@ -113,7 +116,7 @@ Try, in another terminal:
   TOKEN=$(curl -s {api}/login -H 'Content-Type: application/json' \\
       -d '{{"username":"{username}","password":"{password}"}}' | sed 's/.*"access_token":"\\([^"]*\\).*/\\1/')
   curl -s "{api}/bovespaDay?index=IBOV" -H "Authorization: Bearer $TOKEN"
-  .venv/bin/python -m local query "SELECT ticker, participation_pct FROM portfolio ORDER BY 2 DESC LIMIT 5"
+  .venv/bin/python -m local query "{_EXAMPLE_SQL}"
 
 Ctrl-C stops everything.
 

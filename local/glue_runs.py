@@ -24,6 +24,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
+from botocore.exceptions import BotoCoreError, ClientError
 
 from local.aws_environment import aws_environment
 from local.spark_archive import archive_path
@@ -171,7 +172,7 @@ class GlueSparkRunner:
             state, run["ErrorMessage"] = "STOPPED", "The run was stopped."
         except TimeoutError:
             state, run["ErrorMessage"] = "TIMEOUT", f"The run took longer than {job['Timeout']} minutes."
-        except (WorkerLost, OSError) as error:
+        except (WorkerLost, OSError, BotoCoreError) as error:
             state, run["ErrorMessage"] = "FAILED", f"{type(error).__name__}: {error}"
         finally:
             self._unfinished.pop(run["Id"], None)
@@ -232,7 +233,10 @@ class GlueSparkRunner:
         parts = urlsplit(uri)
         key = parts.path.lstrip("/")
         client = boto3.client("s3", endpoint_url=self._endpoint_url)
-        body = client.get_object(Bucket=parts.netloc, Key=key)["Body"].read()
+        try:
+            body = client.get_object(Bucket=parts.netloc, Key=key)["Body"].read()
+        except ClientError as error:
+            raise FileNotFoundError(f"{uri}: {error}") from error
         path = self._work_dir / "code" / hashlib.sha256(body).hexdigest()[:16] / Path(key).name
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -289,5 +293,8 @@ def install(runner: GlueSparkRunner) -> None:
     ) -> None:
         runner.execute(run, job, arguments)
 
+    # Where the emulator finds no script it reports success, too; the runner fetches it and fails with the reason.
+    find_script = glue._resolve_script  # noqa: SLF001
+    glue._resolve_script = lambda location: find_script(location) or location  # noqa: SLF001
     glue._get_docker = lambda: containers  # noqa: SLF001 - the pinned emulator's own seam for its containers
     glue._execute_spark_docker = execute  # noqa: SLF001

@@ -74,8 +74,10 @@ class Lake:
         return {RefinedPartition.from_key(key).ticker for key in self.keys(session.refined_prefix)}
 
     def tickers_in_catalog(self, session: Session) -> set[str]:
-        pages = self.cloud.client("glue").get_paginator("get_partitions").paginate(
-            DatabaseName="bovespa", TableName="portfolio"
+        pages = (
+            self.cloud.client("glue")
+            .get_paginator("get_partitions")
+            .paginate(DatabaseName="bovespa", TableName="portfolio")
         )
         values = [partition["Values"] for page in pages for partition in page["Partitions"]]
         wanted = [session.index_code, str(session.session_date)]

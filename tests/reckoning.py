@@ -127,6 +127,11 @@ def _sessions() -> list[dt.date]:
     return [session.date() for session in calendar.sessions]
 
 
+def read_date(name: str) -> dt.date:
+    """The date that a file name like `UTILDia_03-02-25.csv` says."""
+    return dt.datetime.strptime(name[8:16], "%d-%m-%y").date()  # noqa: DTZ007 - a date without a time
+
+
 def whole(text: str) -> int:
     """B3's 1.234 is 1234."""
     return int(text.replace(".", ""))

@@ -377,9 +377,7 @@ def test_it_listens_on_this_machine_only(synthetic: StandIn) -> None:
 def test_the_command_prints_its_url_and_ends_cleanly_on_a_signal(tmp_path: Path, number: signal.Signals) -> None:
     (tmp_path / "IBOVDia_24-02-25.csv").write_bytes(synthetic_csv("IBOV", MONDAY, View.CODE))
     command = [sys.executable, "-m", "local.b3_stand_in", "--sessions", str(tmp_path), "--port", "0"]
-    with subprocess.Popen(  # noqa: S603 - our own command
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         readable, _, _ = select.select([process.stdout], [], [], 30)
         assert readable
@@ -395,7 +393,7 @@ def test_the_command_prints_its_url_and_ends_cleanly_on_a_signal(tmp_path: Path,
 
 def test_the_command_explains_itself_and_refuses_a_folder_that_is_none() -> None:
     shown, refused = (
-        subprocess.run(  # noqa: S603 - our own command
+        subprocess.run(
             [sys.executable, "-m", "local.b3_stand_in", *arguments],
             capture_output=True,
             text=True,

@@ -307,6 +307,23 @@ def test_a_driver_that_does_not_start_is_told_with_its_own_words(chromium: Insta
     _assert_nothing_is_left(temporary)
 
 
+def test_a_driver_that_lost_its_port_to_another_process_is_started_again(
+    chromium: InstalledBrowser, stand_in: StandIn, temporary: Path
+) -> None:
+    driver, tried = temporary / "chromedriver", temporary / "tried"
+    driver.write_text(
+        f"#!/bin/sh\nif [ ! -e {tried} ]; then touch {tried}; echo 'IPv4 port not available. Exiting...'; exit 1; fi\n"
+        f'exec {chromium.driver} "$@"\n'
+    )
+    driver.chmod(0o755)
+    browser = InstalledBrowser(chromium.kind, chromium.binary, driver)
+
+    fetched = fetch_portfolio_csv("IBOV", b3_url=stand_in.url, browser=browser, timeout_s=GENEROUS_S)
+
+    assert fetched.content == synthetic_csv("IBOV", MONDAY)
+    assert tried.exists()
+
+
 @pytest.mark.parametrize(
     ("blow", "error", "timeout_s"),
     [(signal.SIGKILL, SourceUnavailable, GENEROUS_S), (signal.SIGSTOP, SourceTimeout, 6)],

@@ -98,7 +98,7 @@ def test_the_job_finds_its_sql_inside_the_zip(tmp_path: Path) -> None:
     code = (
         "from importlib.resources import files; print(files('glue').joinpath('transformations.sql').read_text('utf-8'))"
     )
-    done = subprocess.run(  # noqa: S603 - our own interpreter and code
+    done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(package), "PYTHONUTF8": "1"},

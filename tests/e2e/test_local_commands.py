@@ -1,0 +1,194 @@
+"""The commands that people and other tools start, as they start them: in a process of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests import reckoning
+from tests.conftest import PROJECT
+from tests.until import until
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """A shell's variables: none of AWS's or ours but *extra*."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "BOVESPA_"))}
+    return kept | extra
+
+
+def local(*arguments: str, environ: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "local", *arguments],
+        cwd=PROJECT,
+        env=environ or environment(),
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+
+
+@contextlib.contextmanager
+def running_up(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+    """`python -m local up --json`, ready."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "local", "up", "--json", *arguments],
+        cwd=PROJECT,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line, process.communicate()[1]
+        yield process, json.loads(line)
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+
+
+def processes_of(marker: str) -> list[str]:
+    """Command lines that hold *marker*, of whatever is still running."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if marker in command and str(os.getpid()) != folder.name:
+                found.append(command)
+    return found
+
+
+def token(up: dict[str, Any]) -> dict[str, str]:
+    body = {"username": up["username"], "password": up["password"]}
+    answer = requests.post(f"{up['api']}/login", json=body, timeout=30)
+    assert answer.status_code == 200, answer.text
+    return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+
+def test_what_up_stored_survives_a_restart(tmp_path: Path) -> None:
+    data = str(tmp_path / "data")
+    with running_up("--data", data, "--today", "2025-02-03") as (process, up):
+        assert set(up) == {"api", "b3", "aws", "username", "password", "environment"}
+        first = requests.get(f"{up['api']}/bovespaDay?index=UTIL", headers=token(up), timeout=60).json()
+        assert (first["status"], first["session_date"]) == ("stored", "2025-02-03")
+        state_url = "/sessions/UTIL/2025-02-03"
+        headers = token(up)
+
+        def is_refined() -> bool:
+            answer = requests.get(f"{up['api']}{state_url}", headers=headers, timeout=30).json()
+            assert answer["state"] in ("stored", "refining", "refined"), answer
+            return answer["state"] == "refined"
+
+        until(is_refined, timeout_s=120, every_s=0.2)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+        # Cloud, Lambda, Spark and API all carry the cloud's port in their command lines or environment files.
+        port = up["aws"].rpartition(":")[2]
+        assert processes_of(f"--port {port}") == []
+        assert processes_of("local.spark_worker") == []
+
+    with running_up("--data", data, "--today", "2025-02-03") as (_, up):
+        headers = token(up)
+        assert requests.get(f"{up['api']}{state_url}", headers=headers, timeout=30).json()["state"] == "refined"
+        again = requests.get(f"{up['api']}/bovespaDay?index=UTIL", headers=headers, timeout=60).json()
+        assert (again["status"], again["source_sha256"]) == ("unchanged", first["source_sha256"])
+        sql = "SELECT COUNT(*) AS holdings, SUM(theoretical_quantity) AS quantity FROM portfolio"
+        answer = local("query", sql, "--json", environ=environment(**up["environment"]))
+        assert answer.returncode == 0, answer.stderr
+        (row,) = json.loads(answer.stdout)["rows"]
+        assert (row["holdings"], int(row["quantity"])) == (first["rows"], first["total_theoretical_quantity"])
+        table = local("query", "SELECT ticker, participation_pct FROM portfolio ORDER BY 2 DESC, 1 LIMIT 2")
+        assert table.returncode == 0, table.stderr
+        assert "participation_pct" in table.stdout, "without variables, the query finds the cloud that is up"
+        refused = local("query", "SELECT nothing FROM portfolio", environ=environment(**up["environment"]))
+        assert refused.returncode == 1
+        assert refused.stderr.startswith("error: Athena: ")
+        assert "Traceback" not in refused.stderr
+
+
+def test_the_stand_in_of_up_can_be_told_its_day_and_its_faults() -> None:
+    with running_up() as (_, up):
+        change = {"today": "2025-02-22", "faults": ["http_520"]}
+        assert requests.put(f"{up['b3']}/_stand_in", json=change, timeout=10).ok
+        answer = requests.get(f"{up['api']}/bovespaDay", headers=token(up), timeout=60)
+        assert (answer.status_code, answer.json()["code"]) == (503, "b3_unavailable")
+        assert requests.put(f"{up['b3']}/_stand_in", json={"faults": []}, timeout=10).ok
+        answer = requests.get(f"{up['api']}/bovespaDay", headers=token(up), timeout=60)
+        assert answer.json()["session_date"] == "2025-02-24"
+
+
+def test_a_query_without_a_cloud_says_what_to_do() -> None:
+    answer = local("query", "SELECT 1")
+    assert answer.returncode == 2
+    assert "python -m local up" in answer.stderr
+
+
+@pytest.mark.parametrize("command", [[], ["up"], ["demo"], ["query"]])
+def test_every_command_explains_itself(command: list[str]) -> None:
+    answer = local(*command, "--help")
+    assert answer.returncode == 0
+    assert "usage: python -m local" in answer.stdout
+
+
+def test_the_demo_ends_with_the_rows_of_athena(tmp_path: Path) -> None:
+    """The demo over a folder of files, one of them broken, as a person would run it."""
+    from local.synthetic import synthetic_csv  # noqa: PLC0415
+
+    contents = {
+        name: synthetic_csv("UTIL", reckoning.read_date(name))
+        for name in ("UTILDia_03-02-25.csv", "UTILDia_04-02-25.csv")
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    broken = contents["UTILDia_04-02-25.csv"].replace(b"04/02/25", b"05/02/25").replace(b"Redutor", b"Divisor")
+    (tmp_path / "UTILDia_05-02-25.csv").write_bytes(broken)
+    answer = local("demo", "--sessions", str(tmp_path), "--json")
+    assert answer.returncode == 1, "a refused file is no success"
+    result = json.loads(answer.stdout)
+    assert result["rows"] == [
+        {
+            "index_code": "UTIL",
+            "session_date": str(file.session_date),
+            "holdings": len(file.rows),
+            "theoretical_quantity": file.total_quantity,
+            "participation_pct": "100.000",
+        }
+        for file in map(reckoning.read, contents.values())
+    ]
+    assert list(result["refused"]) == ["UTIL/2025-02-05"]
+    assert "portfolio_unreadable" in result["refused"]["UTIL/2025-02-05"]
+    assert set(result["timings_s"]) == {"start", "collect", "refine", "query", "total"}
+
+
+def test_the_demo_takes_every_recorded_session_to_sql(recordings: Path) -> None:
+    """All 54 recorded sessions, 11 indexes, both views: count and sums equal each file's own totals, exactly."""
+    files = [reckoning.read(path.read_bytes()) for path in sorted((recordings / "sessions").glob("*.csv"))]
+    answer = local("demo", "--sessions", str(recordings / "sessions"), "--json")
+    assert answer.returncode == 0, answer.stderr[-3000:]
+    found = {
+        (row["index_code"], row["session_date"]): (
+            row["holdings"],
+            row["theoretical_quantity"],
+            Decimal(row["participation_pct"]),
+        )
+        for row in json.loads(answer.stdout)["rows"]
+    }
+    assert found == {
+        (file.index_code, str(file.session_date)): (len(file.rows), file.total_quantity, file.total_participation)
+        for file in files
+    }
+    assert len(found) == 54
