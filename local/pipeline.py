@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import requests
-from werkzeug.security import generate_password_hash
 
+from api.passwords import hash_password
 from local.b3_stand_in import StandIn, running_stand_in
 from local.cloud import PROJECT, Cloud, free_port, running_cloud
 
@@ -100,7 +100,7 @@ def _environment(cloud: Cloud, b3_url: str, password: str) -> dict[str, str]:
         "BOVESPA_DATABASE": cloud.outputs["DatabaseName"],
         "BOVESPA_GLUE_JOB": cloud.outputs["GlueJobName"],
         "BOVESPA_JWT_SECRET": secrets.token_urlsafe(48),
-        "BOVESPA_USERS": json.dumps({DEMO_USER: generate_password_hash(password)}),
+        "BOVESPA_USERS": json.dumps({DEMO_USER: hash_password(password)}),
         "BOVESPA_B3_URL": b3_url,
     }
 

@@ -1,0 +1,1 @@
+"""Measurements of the running pipeline, as ratios within one run: absolute times depend on the machine."""

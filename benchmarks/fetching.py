@@ -1,0 +1,74 @@
+"""One session fetched: through the API, with a plain HTTP client (the floor), and the usual way."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import json
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import requests
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support import expected_conditions
+from selenium.webdriver.support.ui import WebDriverWait
+
+from bovespa.portfolio_csv import parse_csv
+from local.api_client import ApiClient
+from local.pipeline import Pipeline
+from scrap.browser import open_browser
+from scrap.browser_detection import find_browser
+from scrap.deadline import Deadline
+
+USUAL_SLEEP_S = 15.0
+"""What scrapers of this page commonly sleep after the click, in the hope that the download has then finished."""
+
+_PAGE_TIMEOUT_S = 60.0
+
+
+def through_the_api(running: Pipeline, client: ApiClient, index_code: str, days: Sequence[dt.date]) -> list[float]:
+    """Return the seconds of `GET /bovespaDay` for each of *days*, every one a session not yet stored."""
+    seconds = []
+    for day in days:
+        running.stand_in.set(today=day)
+        started = time.perf_counter()
+        answer = client.collect(index_code)
+        seconds.append(time.perf_counter() - started)
+        if (answer["status"], answer["session_date"]) != ("stored", day.isoformat()):
+            raise RuntimeError(f"{index_code} of {day} was to be stored: {answer}")
+    return seconds
+
+
+def with_plain_http(running: Pipeline, index_code: str, times: int) -> list[float]:
+    """Return the seconds that a plain HTTP client needs for the same file: connect, ask, decode, parse."""
+    question = json.dumps({"index": index_code, "language": "pt-br", "segment": "2"}).encode()
+    url = f"{running.stand_in.url}/indexProxy/indexCall/GetDownloadPortfolioDay/{base64.b64encode(question).decode()}"
+    seconds = []
+    for _ in range(times):
+        started = time.perf_counter()
+        answer = requests.get(url, timeout=30)
+        answer.raise_for_status()
+        parse_csv(base64.b64decode(answer.text.strip('"')), index_code=index_code)
+        seconds.append(time.perf_counter() - started)
+    return seconds
+
+
+def the_usual_way(running: Pipeline, index_code: str, times: int) -> list[float]:
+    """Return the seconds of page, click, fixed sleep, read: what most collectors of this page do."""
+    installed = find_browser()
+    seconds = []
+    for _ in range(times):
+        with tempfile.TemporaryDirectory() as folder:
+            started = time.perf_counter()
+            with open_browser(installed, Path(folder), deadline=Deadline(_PAGE_TIMEOUT_S)) as driver:
+                driver.get(f"{running.stand_in.url}/indexPage/day/{index_code}?language=pt-br")
+                link = expected_conditions.element_to_be_clickable((By.LINK_TEXT, "Download"))
+                WebDriverWait(driver, _PAGE_TIMEOUT_S).until(link).click()
+                threading.Event().wait(USUAL_SLEEP_S)
+                (path,) = Path(folder).glob("*.csv")
+                parse_csv(path.read_bytes(), index_code=index_code)
+            seconds.append(time.perf_counter() - started)
+    return seconds

@@ -1,0 +1,50 @@
+"""Peak memory of processes, from Linux's own bookkeeping."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+_PROC = Path("/proc")
+
+
+def peak_memory_mb(pid: int) -> float:
+    """Return the most physical memory that process *pid* has held so far, in MB (10^6 bytes)."""
+    status = (_PROC / str(pid) / "status").read_text(encoding="utf-8")
+    match = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+    if match is None:
+        raise RuntimeError(f"process {pid} has no VmHWM; this needs Linux")
+    return int(match[1]) * 1024 / 1e6
+
+
+def descendants(pid: int, marker: str) -> Iterator[int]:
+    """Yield the descendants of *pid* whose command line holds *marker*, and all of their descendants."""
+    parents = dict(_parents())
+    children = {child for child in parents if pid in _ancestors(child, parents)}
+    roots = {child for child in children if marker in _command_line(child)}
+    yield from (child for child in children if child in roots or roots & set(_ancestors(child, parents)))
+
+
+def _ancestors(pid: int, parents: Mapping[int, int]) -> Iterator[int]:
+    while (pid := parents.get(pid, 0)) > 0:
+        yield pid
+
+
+def _parents() -> Iterator[tuple[int, int]]:
+    """Every process that is not a zombie, with its parent."""
+    for folder in _PROC.glob("[0-9]*"):
+        try:
+            # The name in brackets may hold blanks, so what follows it is split.
+            state, parent, *_ = (folder / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        except OSError:  # it ended between the listing and the look
+            continue
+        if state != "Z":
+            yield int(folder.name), int(parent)
+
+
+def _command_line(pid: int) -> str:
+    try:
+        return (_PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,47 @@
+"""From the request to the row in SQL."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from dataclasses import dataclass
+
+from bovespa.layout import Session
+from local.api_client import ApiClient
+from local.athena import ask
+from local.pipeline import Pipeline
+
+
+@dataclass(frozen=True, slots=True)
+class Visibility:
+    """How long one session took to each station, in seconds since the request."""
+
+    stored_s: float
+    refined_s: float
+    visible_s: float
+
+
+def until_visible(running: Pipeline, client: ApiClient, session: Session) -> Visibility:
+    """Collect *session* and wait until Athena answers with its rows.
+
+    Raises:
+        RuntimeError: Athena's rows are not those that were stored.
+    """
+    running.stand_in.set(today=session.session_date)
+    started = time.perf_counter()
+    rows = client.collect(session.index_code)["rows"]
+    stored_s = time.perf_counter() - started
+    client.wait_until_refined(session)
+    refined_s = time.perf_counter() - started
+    counted = _count(running, session.index_code, session.session_date)
+    if counted != rows:
+        raise RuntimeError(f"{rows} rows of {session} were stored, and Athena sees {counted}")
+    return Visibility(stored_s, refined_s, time.perf_counter() - started)
+
+
+def _count(running: Pipeline, index_code: str, session_date: dt.date) -> int:
+    sql = (
+        "SELECT COUNT(*) AS holdings FROM portfolio "  # noqa: S608 - our own words
+        f"WHERE index_code = '{index_code}' AND session_date = DATE '{session_date}'"
+    )
+    return int(ask(running.cloud.client("athena"), sql).rows[0][0])
