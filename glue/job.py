@@ -23,9 +23,10 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from bovespa.layout import RAW_PREFIX, Receipt, RefinedPartition, Session
+from bovespa.layout import Receipt, RefinedPartition, Session
 from glue.catalog import PartitionCatalog
 from glue.lake import (
     delete_objects,
@@ -37,8 +38,9 @@ from glue.lake import (
     withdraw_receipts,
     write_receipt,
 )
+from glue.raw_reader import HOLDINGS_DDL, REQUESTED_DDL, raw_reader
 from glue.refined_writer import WRITTEN_DDL, WrittenSession, from_row, partition_writer
-from glue.schema import PARTITION_COLUMNS, RAW_COLUMNS, REFINED_COLUMNS, spark_ddl
+from glue.schema import PARTITION_COLUMNS, REFINED_COLUMNS
 from glue.window import CalendarDay, plan_calendar, reach
 
 if TYPE_CHECKING:
@@ -104,9 +106,15 @@ def run(spark: SparkSession, arguments: Arguments) -> list[WrittenSession]:
         requested = tuple(every_raw_session(s3_client(), arguments.raw_bucket))
     for attempt in range(1, _MAX_ATTEMPTS + 1):
         before = _versions(arguments.raw_bucket, requested)
-        written = _refine(spark, arguments, requested, before)
-        if _versions(arguments.raw_bucket, requested) == before:
-            return written
+        try:
+            written = _refine(spark, arguments, requested, before)
+        except PySparkException:
+            # A worker may have met an object that was replaced or deleted since it was listed.
+            if _versions(arguments.raw_bucket, requested) == before:
+                raise
+        else:
+            if _versions(arguments.raw_bucket, requested) == before:
+                return written
         log.warning("raw objects changed during the run; starting over", extra={"attempt": attempt})
     raise RawKeepsChanging(
         f"Raw objects changed during each of {_MAX_ATTEMPTS} attempts; run these sessions again later."
@@ -190,14 +198,10 @@ def _calendar(requested: Iterable[Session], versions: Mapping[Session, str]) -> 
     return [day for index_code in wanted for day in plan_calendar(index_code, wanted[index_code], stored[index_code])]
 
 
-def _read(spark: SparkSession, bucket: str, sessions: Iterable[Session]) -> DataFrame:
-    """The rows of *sessions*; index and date come from the path, with their types said, never guessed."""
-    schema = spark_ddl((*RAW_COLUMNS, ("index_code", "string"), ("session_date", "date")))
-    return (
-        spark.read.schema(schema)
-        .option("basePath", f"s3://{bucket}/{RAW_PREFIX}")
-        .parquet(*(f"s3://{bucket}/{session.raw_key}" for session in sorted(sessions)))
-    )
+def _read(spark: SparkSession, bucket: str, versions: Mapping[Session, str]) -> DataFrame:
+    """The rows of the listed sessions, each in the listed version."""
+    wanted = [(session.index_code, session.session_date, version) for session, version in sorted(versions.items())]
+    return spark.createDataFrame(wanted, REQUESTED_DDL).mapInArrow(raw_reader(bucket), HOLDINGS_DDL)
 
 
 def _publish(

@@ -46,39 +46,23 @@ present AS (
         ON holdings.index_code = observed.index_code AND holdings.session_date = observed.session_date
 ),
 
-companies AS (
-    SELECT
-        index_code,
-        session_date,
-        company,
-        COUNT(*) AS company_share_classes,
-        SUM(theoretical_quantity) AS company_theoretical_quantity,
-        SUM(participation_pct) AS company_participation_pct
-    FROM present
-    WHERE is_output
-    GROUP BY index_code, session_date, company
-),
-
 ranked AS (
     SELECT
         present.*,
-        companies.company_share_classes,
-        companies.company_theoretical_quantity,
-        companies.company_participation_pct,
+        COUNT(*) OVER of_company AS company_share_classes,
+        SUM(theoretical_quantity) OVER of_company AS company_theoretical_quantity,
+        SUM(participation_pct) OVER of_company AS company_participation_pct,
         ROW_NUMBER() OVER by_participation AS participation_rank,
-        SUM(present.participation_pct) OVER by_participation AS cumulative_participation_pct
+        SUM(participation_pct) OVER by_participation AS cumulative_participation_pct
     FROM present
-    INNER JOIN companies
-        ON
-            present.index_code = companies.index_code
-            AND present.session_date = companies.session_date
-            AND present.company = companies.company
-    WHERE present.is_output
-    WINDOW by_participation AS (
-        PARTITION BY present.index_code, present.session_date
-        ORDER BY present.participation_pct DESC, present.ticker
-        ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-    )
+    WHERE is_output
+    WINDOW
+        of_company AS (PARTITION BY index_code, session_date, company),
+        by_participation AS (
+            PARTITION BY index_code, session_date
+            ORDER BY participation_pct DESC, ticker
+            ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )
 )
 
 SELECT

@@ -18,15 +18,12 @@ import json
 import os
 import runpy
 import sys
-import tempfile
 import traceback
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TextIO
 
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
 
 
@@ -45,34 +42,30 @@ def main() -> None:
 
 
 def _rehearse(spark: SparkSession) -> None:
-    """Load and compile, ahead of the first run, what any run needs: SQL with windows, Parquet, S3 and Python workers.
-
-    It touches nothing but a scratch folder and asks the object store for a bucket that nobody has.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        rows = [("a", dt.date(2025, 1, 2), Decimal("1.000"), 1), ("b", dt.date(2025, 1, 3), Decimal("2.000"), 2)]
-        frame = spark.createDataFrame(rows, "name string, day date, part decimal(6,3), quantity bigint")
-        frame.coalesce(1).write.parquet(f"{folder}/rehearsal")
-        spark.read.schema(frame.schema).parquet(f"{folder}/rehearsal").createOrReplaceTempView("rehearsal")
-        query = """
-            WITH counted AS (
-                SELECT *, COUNT(*) OVER (
-                    PARTITION BY name ORDER BY quantity RANGE BETWEEN 20 PRECEDING AND CURRENT ROW
-                ) AS n
-                FROM rehearsal
-            ),
-            summed AS (SELECT name, SUM(part) AS part, SUM(quantity) AS quantity FROM rehearsal GROUP BY name)
-            SELECT counted.name, counted.day, DATEDIFF(day, DATE '2025-01-01') AS days, summed.part / n AS share,
-                ROW_NUMBER() OVER (PARTITION BY day ORDER BY counted.part DESC, counted.name) AS position
-            FROM counted INNER JOIN summed ON counted.name = summed.name
-        """
-        spark.conf.set("spark.sql.shuffle.partitions", "1")
-        answer = spark.sql(query)
-        answer.mapInArrow(_same, answer.schema).collect()
-        spark.catalog.dropTempView("rehearsal")
-    # S3A throws for the missing bucket, and has by then loaded its client.
-    with contextlib.suppress(AnalysisException, Py4JJavaError):
-        spark.read.schema("name string").parquet("s3://bovespa-rehearsal/none")
+    """Load and compile, ahead of the first run, what any run needs: Python workers, joins, aggregates and windows."""
+    rows = [("a", dt.date(2025, 1, 2), Decimal("1.000"), 1), ("b", dt.date(2025, 1, 3), Decimal("2.000"), 2)]
+    frame = spark.createDataFrame(rows, "name string, day date, part decimal(6,3), quantity bigint")
+    frame.mapInArrow(_same, frame.schema).createOrReplaceTempView("rehearsal")
+    spark.createDataFrame([("a", 1), ("b", 2)], "name string, number int").createOrReplaceTempView("numbers")
+    spark.conf.set("spark.sql.shuffle.partitions", "1")
+    answer = spark.sql("""
+        WITH numbered AS (
+            SELECT rehearsal.*, number, COUNT(*) OVER (
+                PARTITION BY rehearsal.name ORDER BY number RANGE BETWEEN 20 PRECEDING AND CURRENT ROW
+            ) AS present
+            FROM rehearsal INNER JOIN numbers ON rehearsal.name = numbers.name
+        )
+        SELECT
+            name,
+            DATEDIFF(day, DATE '2025-01-01') AS days,
+            CAST(part / present AS DECIMAL(6, 3)) AS share,
+            SUM(part) OVER (PARTITION BY day, name) AS total,
+            ROW_NUMBER() OVER (PARTITION BY day ORDER BY part DESC, name) AS position
+        FROM numbered
+    """)
+    answer.mapInArrow(_same, answer.schema).collect()
+    spark.catalog.dropTempView("rehearsal")
+    spark.catalog.dropTempView("numbers")
 
 
 def _same(batches: Iterable[Any]) -> Iterable[Any]:

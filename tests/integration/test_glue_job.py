@@ -1,0 +1,106 @@
+"""What the Glue job does when the raw bucket changes under it, or holds what it should not."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from bovespa.calendar import trading_days_before
+from bovespa.layout import Session
+from bovespa.portfolio import View
+from bovespa.portfolio_csv import serialise_csv
+from local.cloud import running_cloud
+from local.synthetic import synthetic_csv, synthetic_portfolio
+from tests import reckoning
+from tests.lake import Lake
+from tests.until import until
+
+
+@pytest.fixture(scope="module")
+def quiet_lake() -> Iterator[Lake]:
+    """A lake whose raw bucket tells nobody what arrives: the tests start the runs."""
+    with running_cloud() as cloud:
+        lake = Lake(cloud)
+        cloud.client("s3").put_bucket_notification_configuration(Bucket=lake.raw, NotificationConfiguration={})
+        yield lake
+
+
+def refine(lake: Lake, *sessions: Session) -> tuple[str, str]:
+    """Run the job over *sessions* and return its state and message."""
+    run_id = lake.cloud.client("glue").start_job_run(
+        JobName="bovespa-refine", Arguments={"--sessions": ",".join(map(str, sessions))}
+    )["JobRunId"]
+    lake.wait_until_idle()
+    run = lake.cloud.client("glue").get_job_run(JobName="bovespa-refine", RunId=run_id)["JobRun"]
+    return run["JobRunState"], run["ErrorMessage"]
+
+
+def test_a_raw_object_with_other_types_fails_the_run_and_publishes_nothing(quiet_lake: Lake) -> None:
+    session = quiet_lake.store(synthetic_csv("UTIL", dt.date(2025, 2, 3)))
+    s3 = quiet_lake.cloud.client("s3")
+    table = pq.read_table(io.BytesIO(s3.get_object(Bucket=quiet_lake.raw, Key=session.raw_key)["Body"].read()))
+    position = table.schema.get_field_index("participation_pct")
+    drifted = table.set_column(position, "participation_pct", table["participation_pct"].cast(pa.float64()))
+    sink = io.BytesIO()
+    pq.write_table(drifted, sink)
+    s3.put_object(Bucket=quiet_lake.raw, Key=session.raw_key, Body=sink.getvalue())
+    state, message = refine(quiet_lake, session)
+    assert state == "FAILED"
+    assert "UnexpectedRawSchema" in message
+    assert "participation_pct: double" in message
+    assert quiet_lake.keys(session.refined_prefix) == []
+
+
+def test_foreign_objects_under_a_sessions_prefix_are_removed(quiet_lake: Lake) -> None:
+    content = synthetic_csv("IMAT", dt.date(2025, 2, 3))
+    session = quiet_lake.store(content)
+    s3 = quiet_lake.cloud.client("s3")
+    leftover = f"{session.refined_prefix}ticker=ZZZZ3/part-00000.snappy.parquet"
+    s3.put_object(Bucket=quiet_lake.refined, Key=leftover, Body=b"left behind by another writer")
+    assert refine(quiet_lake, session) == ("SUCCEEDED", "")
+    assert leftover not in quiet_lake.keys(session.refined_prefix)
+    assert quiet_lake.rows("index_code = 'IMAT'") == reckoning.refined_rows([content])
+
+
+def test_a_second_run_writes_no_object_again(quiet_lake: Lake) -> None:
+    session = quiet_lake.store(synthetic_csv("IEEX", dt.date(2025, 2, 3)))
+    assert refine(quiet_lake, session) == ("SUCCEEDED", "")
+    before = quiet_lake.versions(session.refined_prefix)
+    assert refine(quiet_lake, session) == ("SUCCEEDED", "")
+    assert quiet_lake.versions(session.refined_prefix) == before
+
+
+def test_an_object_that_changes_during_a_run_makes_the_run_start_over(quiet_lake: Lake) -> None:
+    """No later run mends what this one would have left behind: the newest rows must come from the run itself."""
+    first, second = (Session("IMOB", day) for day in trading_days_before(dt.date(2025, 3, 1), 2))
+    old = serialise_csv(synthetic_portfolio("IMOB", second.session_date, View.CODE))
+    late = synthetic_csv("IMOB", first.session_date)
+    quiet_lake.store(old)
+    glue = quiet_lake.cloud.client("glue")
+    run_id = glue.start_job_run(JobName="bovespa-refine", Arguments={"--sessions": str(second)})["JobRunId"]
+    log = quiet_lake.cloud.work_dir / f"run-{run_id}.log"
+    # The job says so when it has listed the raw objects and is about to read them.
+    until(lambda: log.exists() and "refining" in log.read_text(encoding="utf-8"), timeout_s=60)
+    quiet_lake.store(late)
+    quiet_lake.wait_until_idle()
+    run = glue.get_job_run(JobName="bovespa-refine", RunId=run_id)["JobRun"]
+    assert (run["JobRunState"], run["ErrorMessage"]) == ("SUCCEEDED", "")
+    assert "starting over" in log.read_text(encoding="utf-8")
+    expected = reckoning.refined_rows([late, old])
+    assert quiet_lake.rows("index_code = 'IMOB'") == {
+        key: row for key, row in expected.items() if key[1] == str(second.session_date)
+    }
+
+
+def test_a_run_for_something_that_is_no_session_fails_with_the_reason(quiet_lake: Lake) -> None:
+    run_id = quiet_lake.cloud.client("glue").start_job_run(
+        JobName="bovespa-refine", Arguments={"--sessions": "IBOV/2025-02-30"}
+    )["JobRunId"]
+    quiet_lake.wait_until_idle()
+    run = quiet_lake.cloud.client("glue").get_job_run(JobName="bovespa-refine", RunId=run_id)["JobRun"]
+    assert (run["JobRunState"], run["ErrorMessage"]) == ("FAILED", "InvalidRequest: '2025-02-30' is not a date.")
