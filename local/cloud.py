@@ -144,6 +144,8 @@ def _start(port: int, data: Path | None, work_dir: Path, *, warm: bool) -> subpr
         command += ["--data", str(data.resolve())]
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "BOVESPA_"))}
     environ |= aws_environment(f"http://127.0.0.1:{port}")
+    # Whatever emulator, Lambda and Spark leave behind goes with this folder.
+    environ["TMPDIR"] = str(work_dir)
     environ["PYTHONWARNINGS"] = "ignore"
     with (work_dir / "cloud.log").open("wb") as output:
         return subprocess.Popen(  # noqa: S603

@@ -30,11 +30,11 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     # The emulator reads its environment when it is imported, so this comes first.
-    os.environ.update(_emulator_environ(arguments.port, arguments.data))
+    os.environ.update(_emulator_environ(arguments.port, arguments.data, arguments.work))
     asyncio.run(_serve(arguments.port, arguments.work, warm=not arguments.cold))
 
 
-def _emulator_environ(port: int, data: Path | None) -> dict[str, str]:
+def _emulator_environ(port: int, data: Path | None, work_dir: Path) -> dict[str, str]:
     environ = {
         "BIND_HOST": "127.0.0.1",  # the emulator's default is every interface
         "MINISTACK_HOST": "127.0.0.1",
@@ -47,14 +47,14 @@ def _emulator_environ(port: int, data: Path | None) -> dict[str, str]:
         # The Lambda process inherits this.
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
     }
-    if data is not None:
-        environ |= {
-            "S3_PERSIST": "1",
-            "S3_DATA_DIR": str(data / "s3"),
-            "PERSIST_STATE": "1",
-            "STATE_DIR": str(data / "state"),
-        }
-    return environ
+    keep = "0" if data is None else "1"
+    folder = data or work_dir
+    return environ | {
+        "S3_PERSIST": keep,
+        "S3_DATA_DIR": str(folder / "s3"),
+        "PERSIST_STATE": keep,
+        "STATE_DIR": str(folder / "state"),
+    }
 
 
 async def _serve(port: int, work_dir: Path, *, warm: bool) -> None:

@@ -59,6 +59,7 @@ def spark_properties(endpoint_url: str, work_dir: Path, *, class_option: str) ->
             # A run lasts seconds: the second compiler and a parallel collector cost more than they bring.
             "-XX:TieredStopAtLevel=1",
             "-XX:+UseSerialGC",
+            "-XX:-UsePerfData",  # it leaves a file in /tmp when the JVM is killed
             "-Xshare:auto",
             class_option,
             f"-Djava.io.tmpdir={work_dir}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from itertools import pairwise
 
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from bovespa.calendar import trading_days, trading_days_after, trading_days_before
 from glue.window import WINDOW_SESSIONS, plan_calendar, reach
+from tests.conftest import PROJECT
 
 DAYS = list(trading_days(dt.date(2025, 1, 2), dt.date(2025, 12, 30)))
 
@@ -52,6 +54,12 @@ def test_the_reach_is_twenty_sessions_to_each_side() -> None:
     within = reach([DAYS[60], DAYS[50]])
     assert within.first == trading_days_before(DAYS[50], WINDOW_SESSIONS - 1)[0]
     assert within.last == trading_days_after(DAYS[60], WINDOW_SESSIONS - 1)[-1]
+
+
+def test_the_sql_looks_back_as_many_sessions_as_the_planner_reads() -> None:
+    sql = (PROJECT / "glue" / "transformations.sql").read_text(encoding="utf-8")
+    spans = re.findall(r"RANGE BETWEEN (\d+) PRECEDING", sql)
+    assert spans == [str(WINDOW_SESSIONS - 1)] * 3
 
 
 @settings(max_examples=60, deadline=None)

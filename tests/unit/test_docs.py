@@ -1,0 +1,328 @@
+"""The documents say what is: every setting, code, option, column, path and name in them is held to the code."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime as dt
+import importlib
+import inspect
+import io
+import json
+import re
+import subprocess
+import sys
+from functools import cache
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore import xform_name
+
+import infrastructure.deploy
+from api import errors as api_errors
+from api.problems import KINDS
+from bovespa import errors
+from bovespa.layout import Receipt, Session
+from bovespa.portfolio_csv import parse_csv
+from bovespa.settings import Settings
+from glue.job import ALL_SESSIONS, parse_arguments
+from glue.schema import PARTITION_COLUMNS, REFINED_COLUMNS
+from infrastructure.template import TEMPLATE, read
+from local.synthetic import synthetic_csv
+from tests import markdown
+from tests.conftest import PROJECT
+
+READMES = ("README.md", "README.pt-BR.md")
+DOCUMENTS = [
+    *(PROJECT / name for name in (*READMES, "CHANGELOG.md")),
+    *sorted((PROJECT / "docs").rglob("*.md")),
+]
+TEXTS = {path.relative_to(PROJECT).as_posix(): path.read_text(encoding="utf-8") for path in DOCUMENTS}
+README, PORTUGUESE = (TEXTS[name] for name in READMES)
+RUNBOOK = TEXTS["docs/runbook.md"]
+EVERY_DOCUMENT = pytest.mark.parametrize("name", list(TEXTS))
+EVERY_README = pytest.mark.parametrize("name", READMES)
+
+
+def table_with(text: str, cell: str) -> dict[str, list[str]]:
+    """The rows of the one table whose first column holds *cell*, by their first cell, without backquotes."""
+    (found,) = (rows for rows in markdown.tables(text) if any(row[0].startswith(f"`{cell}`") for row in rows))
+    return {row[0].strip("`"): row[1:] for row in found[1:]}
+
+
+# ------------------------------------------------------------------------------------------------- settings, codes
+
+
+@EVERY_README
+def test_the_table_of_settings_has_every_setting_with_its_default(name: str) -> None:
+    required = {"README.md": "required", "README.pt-BR.md": "obrigatória"}[name]
+    shown = {variable: cells[0] for variable, cells in table_with(TEXTS[name], "BOVESPA_RAW_BUCKET").items()}
+    assert shown == {
+        f"BOVESPA_{field.name.upper()}": (
+            required
+            if field.default is dataclasses.MISSING
+            else f"`{field.default:g}`"
+            if isinstance(field.default, float)
+            else f"`{field.default}`"
+        )
+        for field in dataclasses.fields(Settings)
+    }
+
+
+@EVERY_README
+def test_the_table_of_errors_has_every_code_with_its_status_and_its_patience(name: str) -> None:
+    shown = {code: (cells[0], cells[2]) for code, cells in table_with(TEXTS[name], "unknown_index").items()}
+    assert shown == {
+        code: (str(kind.status), f"{kind.retry_after_s} s" if kind.retry_after_s else "")
+        for code, kind in KINDS.items()
+    }
+
+
+@EVERY_README
+def test_every_code_of_the_error_tree_is_named(name: str) -> None:
+    classes = [
+        value
+        for module in (errors, api_errors)
+        for value in vars(module).values()
+        if inspect.isclass(value) and issubclass(value, errors.BovespaError)
+    ]
+    leaves = {one.code for one in classes if not any(one in other.__bases__ for other in classes)}
+    assert leaves, "the tree was not found"
+    named = set(re.findall(r"`(\w+)`", TEXTS[name]))
+    assert (leaves | {errors.ConfigurationError.code}) - named == set()
+
+
+# ------------------------------------------------------------------------------------------------- links and names
+
+
+@EVERY_DOCUMENT
+def test_every_relative_link_leads_somewhere(name: str) -> None:
+    broken = []
+    for link in markdown.links(TEXTS[name]):
+        if link.startswith(("https://", "http://")):
+            continue
+        target, _, anchor = link.partition("#")
+        path = (PROJECT / name).parent / target if target else PROJECT / name
+        is_there = path.exists() and PROJECT in [path.resolve(), *path.resolve().parents]
+        if not is_there or (anchor and anchor not in markdown.anchors(path.read_text(encoding="utf-8"))):
+            broken.append(link)
+    assert broken == []
+
+
+def test_the_folders_are_those_of_the_project() -> None:
+    shown = {path.rstrip("/") for path in table_with(README, "app.py")}
+    ours = {path.parent.name for path in PROJECT.glob("*/__init__.py")} | {"app.py", "athena", "docs", "tests"}
+    assert shown == ours
+
+
+def test_each_arrow_of_the_architecture_is_a_function_that_exists() -> None:
+    (arrows,) = (rows for rows in markdown.tables(TEXTS["docs/architecture.md"]) if rows[0][1] == "Function")
+    assert len(arrows) > 10
+    for _, cell, _ in arrows[1:]:
+        assert callable(resolved(cell.strip("`"))), cell
+
+
+def resolved(dotted: str) -> Any:
+    """The function that a dotted name names: a module, then attributes."""
+    parts = dotted.split(".")
+    for length in range(len(parts) - 1, 0, -1):
+        with contextlib.suppress(ModuleNotFoundError):
+            found: Any = importlib.import_module(".".join(parts[:length]))
+            break
+    else:
+        raise AssertionError(f"no module in {dotted}")
+    for part in parts[length:]:
+        found = getattr(found, part)
+    return found
+
+
+def test_the_keys_of_the_architecture_are_those_of_the_layout() -> None:
+    session = Session("IBOV", dt.date(2025, 2, 3))
+    architecture = TEXTS["docs/architecture.md"]
+    assert f"`{session.raw_key}`" in architecture
+    assert f"`{session.source_key('<sha256>')}`" in architecture
+    assert f"`{session.refined_prefix}ticker=PETR4/portfolio.parquet`" in architecture
+    assert f"`{Receipt(session, '<raw ETag>').key}`" in architecture
+
+
+def test_decisions_are_numbered_and_have_their_three_parts() -> None:
+    decisions = sorted((PROJECT / "docs" / "adr").iterdir())
+    assert len(decisions) > 5
+    for number, path in enumerate(decisions, 1):
+        title, *parts = markdown.headings(path.read_text(encoding="utf-8"))
+        assert path.name.startswith(f"{number:04d}-")
+        assert title[1].startswith(f"{number}. ")
+        assert [part[1] for part in parts] == ["Context", "Decision", "Consequences"]
+
+
+# -------------------------------------------------------------------------------------------------------- commands
+
+
+@cache
+def makefile_recipes() -> dict[str, str]:
+    """The recipe of each target."""
+    text = (PROJECT / "Makefile").read_text(encoding="utf-8")
+    return {match[1]: match[2] for match in re.finditer(r"^([a-z-]+):.*##.*\n((?:\t.*\n?)*)", text, re.MULTILINE)}
+
+
+@EVERY_DOCUMENT
+def test_every_target_of_make_that_is_named_exists(name: str) -> None:
+    named = {match for line in markdown.code(TEXTS[name]) for match in re.findall(r"\bmake ([a-z-]+)", line)}
+    assert named - makefile_recipes().keys() == set()
+
+
+def commands(text: str) -> set[tuple[tuple[str, ...], str]]:
+    """Each command that a document shows, as (`python` arguments that name it, option or nothing)."""
+    found = set()
+    for line in markdown.code(text):
+        for match in re.finditer(r"(?:python3?|flask) (--app app|-m [\w.]+)([^|;&)]*)", line):
+            words = match[2].split()
+            start = ("-m", "flask", "--app", "app") if match[1] == "--app app" else tuple(match[1].split())
+            has_subcommand = match[1] in ("--app app", "-m local", "-m pip")
+            if has_subcommand and words and words[0].isascii() and re.fullmatch(r"[a-z-]+", words[0]):
+                start = (*start, words.pop(0))
+            found |= {(start, word.partition("=")[0]) for word in ("", *words) if word == "" or word.startswith("--")}
+        for target, arguments in re.findall(r"\bmake ([a-z-]+) ARGS=\"([^\"]*)\"", line):
+            (module,) = re.findall(r"\$\(PYTHON\) (-m [\w .]+?) \$\(ARGS\)", makefile_recipes()[target])
+            options = [word for word in arguments.split() if word.startswith("--")]
+            found |= {(tuple(module.split()), option) for option in options}
+    return found
+
+
+COMMANDS = sorted({command for text in TEXTS.values() for command, _ in commands(text)})
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_that_is_shown_exists_with_the_options_shown(command: tuple[str, ...]) -> None:
+    answer = subprocess.run(
+        [sys.executable, *command, "--help"], cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert answer.returncode == 0, answer.stderr
+    shown = {option for text in TEXTS.values() for start, option in commands(text) if start == command and option}
+    known = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", answer.stdout))
+    assert shown - known == set()
+
+
+def test_the_commands_that_are_checked_are_the_ones_that_matter() -> None:
+    assert {
+        ("-m", "local", "up"),
+        ("-m", "local", "query"),
+        ("-m", "local.b3_stand_in"),
+        ("-m", "infrastructure.deploy"),
+        ("-m", "flask", "--app", "app", "ingest"),
+        ("-m", "flask", "--app", "app", "hash-password"),
+    } <= set(COMMANDS)
+
+
+@EVERY_DOCUMENT
+def test_every_call_of_aws_exists_with_the_parameters_shown(name: str) -> None:
+    session = botocore.session.get_session()
+    for line in markdown.code(TEXTS[name]):
+        for service, call, rest in re.findall(r"\baws (glue|sqs|s3api|iam) ([a-z-]+)(.*)", line):
+            model = session.get_service_model("s3" if service == "s3api" else service)
+            operations = {xform_name(operation, "-"): operation for operation in model.operation_names}
+            assert call in operations, line
+            shape = model.operation_model(operations[call]).input_shape
+            known = {"--" + xform_name(member, "-") for member in shape.members}
+            shown = set(re.findall(r"(?<=\s)--[a-z-]+", re.sub(r"'[^']*'", "", rest)))
+            assert shown - known == set(), line
+
+
+def test_the_runs_of_the_runbook_are_understood_by_the_job() -> None:
+    runs = re.findall(r"start-job-run --job-name (\S+) --arguments '([^']+)'", RUNBOOK)
+    assert len(runs) >= 3
+    others = [part for name in ("raw_bucket", "refined_bucket", "database", "table") for part in (f"--{name}", "x")]
+    asked = []
+    for job, arguments in runs:
+        assert job == Settings.glue_job
+        given = json.loads(arguments)
+        asked.append(parse_arguments([*others, *(part for pair in given.items() for part in pair)]).sessions)
+    assert None in asked, f"no run over {ALL_SESSIONS!r}"
+    assert (Session("IBOV", dt.date(2025, 2, 3)),) in asked
+
+
+@EVERY_README
+def test_the_options_and_outputs_of_the_deployment_are_complete(name: str) -> None:
+    answer = io.StringIO()
+    with contextlib.redirect_stdout(answer), pytest.raises(SystemExit):
+        infrastructure.deploy.main(["--help"])
+    known = set(re.findall(r"^  (--[a-z-]+)", answer.getvalue(), re.MULTILINE))
+    shown = table_with(TEXTS[name], "--stack")
+    assert set(shown) == known
+    template = read(TEMPLATE.read_text(encoding="utf-8"))
+    packages = {"ArtifactBucket", "LambdaPackageKey", "JobScriptKey", "JobPackageKey"}
+    assert set(re.findall(r"`(\w+)`", shown["--parameter"][0])) - {"KEY"} == set(template["Parameters"]) - packages
+    (outputs,) = markdown.blocks(TEXTS[name], "json")
+    assert list(json.loads(outputs.text)) == list(template["Outputs"])
+
+
+def test_the_demo_that_is_shown_has_the_totals_of_its_sessions() -> None:
+    """The README's numbers are those of the generator: a demo that gives others is not the one that is shown."""
+    (demo,) = (block.text for block in markdown.blocks(README, "text") if "holdings" in block.text)
+    rows = re.findall(r"│ (\w{4}) +│ ([\d-]+) +│ +(\d+) │ +([\d,]+) │ +([\d.]+) │", demo)
+    assert len(rows) == 5
+    for index_code, date, holdings, quantity, participation in rows:
+        portfolio = parse_csv(synthetic_csv(index_code, dt.date.fromisoformat(date)))
+        assert (len(portfolio.holdings), f"{portfolio.total_theoretical_quantity:,}", "100.000") == (
+            int(holdings),
+            quantity,
+            participation,
+        )
+    last = parse_csv(synthetic_csv("IBOV", dt.date.fromisoformat(rows[-1][1])))
+    largest = sorted(last.holdings, key=lambda holding: (-holding.participation_pct, holding.ticker))
+    leaders = re.findall(r"│ +(\d) │ (\w+) +│ ([^│]+?) +│ (\w+) +│ +([\d.]+) │", demo)
+    assert [(ticker, company, pct) for _, ticker, company, _, pct in leaders] == [
+        (holding.ticker, holding.company, str(holding.participation_pct)) for holding in largest[: len(leaders)]
+    ]
+    assert len(leaders) >= 3
+
+
+# ------------------------------------------------------------------------------------------- the other language
+
+
+def test_the_portuguese_readme_has_the_same_structure() -> None:
+    assert [level for level, _ in markdown.headings(PORTUGUESE)] == [level for level, _ in markdown.headings(README)]
+    assert [len(rows) for rows in markdown.tables(PORTUGUESE)] == [len(rows) for rows in markdown.tables(README)]
+
+
+def test_the_portuguese_readme_shows_the_same_commands_and_answers() -> None:
+    assert markdown.blocks(PORTUGUESE) == markdown.blocks(README)
+
+
+def test_the_portuguese_readme_links_to_the_same_places() -> None:
+    own = {"README.md", "README.pt-BR.md", "docs/flow.svg", "docs/flow.pt-BR.svg"}
+    assert set(markdown.links(PORTUGUESE)) - own == set(markdown.links(README)) - own
+
+
+def test_the_portuguese_picture_differs_in_its_words_only() -> None:
+    pictures = [(PROJECT / "docs" / name).read_text(encoding="utf-8") for name in ("flow.svg", "flow.pt-BR.svg")]
+    shapes = [re.sub(r">[^<\n]+<", "><", picture) for picture in pictures]
+    assert shapes[0] == shapes[1]
+    assert pictures[0] != pictures[1]
+
+
+# -------------------------------------------------------------------------------------------------- the dictionary
+
+
+def test_the_data_dictionary_equals_the_schema_and_the_catalog() -> None:
+    partitions, columns = (
+        [(row[0].strip("`"), row[1].strip("`"), row[4]) for row in rows[1:]]
+        for rows in markdown.tables(TEXTS["docs/data-dictionary.md"])
+    )
+    template = read(TEMPLATE.read_text(encoding="utf-8"))
+    table = template["Resources"]["PortfolioTable"]["Properties"]["TableInput"]
+    for shown, schema, declared in (
+        (partitions, PARTITION_COLUMNS, table["PartitionKeys"]),
+        (columns, REFINED_COLUMNS, table["StorageDescriptor"]["Columns"]),
+    ):
+        assert [(name, kind) for name, kind, _ in shown] == list(schema)
+        assert shown == [(column["Name"], column["Type"], column["Comment"]) for column in declared]
+
+
+@EVERY_README
+def test_the_summary_of_the_columns_names_only_columns(name: str) -> None:
+    known = {column for column, _ in REFINED_COLUMNS}
+    named = {column for cell in table_with(TEXTS[name], "company") for column in re.findall(r"\w+_\w+", cell)}
+    assert named
+    assert named - known == set()
