@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes this checkout ready: a Python, a browser with its driver and a Java runtime on the machine, and .venv with the
+# Makes this checkout ready: a Python, a browser with its driver, a Java runtime and curl on the machine, and .venv with the
 # pinned packages. `make setup` calls it; a second run finds everything in place and ends at once.
 #
 # On Debian and Ubuntu, what is missing comes through apt: directly as root, else through a sudo that needs no password.
@@ -94,6 +94,7 @@ explain_without_apt() {
             venv) say "  - the venv module of $python" ;;
             browser) say "  - Chromium with chromedriver, or Google Chrome, Microsoft Edge, or Firefox with geckodriver" ;;
             java) say "  - a Java runtime, version 17" ;;
+            curl) say "  - curl" ;;
         esac
     done
     say "Install it, then run this again."
@@ -108,6 +109,8 @@ find_missing() {
     fi
     has_browser || missing="$missing browser"
     has_java || missing="$missing java"
+    # The README's session uses it, and the test of the README.
+    command -v curl >/dev/null || missing="$missing curl"
 }
 
 # The packages that give what is missing. Which of them exist is only known once apt has its lists.
@@ -117,6 +120,7 @@ packages_for_missing() {
             python) first_known python3.11 python3.12 python3.13; first_known python3.11-venv python3.12-venv python3.13-venv ;;
             venv) "$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])' ;;
             browser) printf '%s\n' chromium chromium-driver ;;
+            curl) printf '%s\n' curl ;;
             java) first_known openjdk-17-jre-headless openjdk-21-jre-headless default-jre-headless ;;
         esac
     done | tr '\n' ' '
@@ -193,7 +197,7 @@ make_venv() {
 }
 
 # One look at the machine first: packages may have gone since the stamp was written.
-if is_ready && has_browser && [ -n "$(java_command)" ]; then exit 0; fi
+if is_ready && has_browser && [ -n "$(java_command)" ] && command -v curl >/dev/null; then exit 0; fi
 find_missing
 [ -z "$missing" ] || install_missing
 is_ready || make_venv

@@ -102,6 +102,7 @@ def machine(tmp_path: Path) -> Machine:
     made.give("id", "echo 0")
     made.give("google-chrome", CHROME)
     made.give("java", JAVA_17)
+    made.give("curl", "exit 0")
     return made
 
 
