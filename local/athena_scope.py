@@ -65,7 +65,13 @@ class Grouping:
     keys: dict[str, Sql] = field(default_factory=dict)
     aggregates: dict[str, Sql] = field(default_factory=dict)
     key_order: list[str] = field(default_factory=list)
-    has_sets: bool = False
+    sets: list[tuple[str, ...]] | None = None
+    """The sets of keys by which rows are grouped, one after the other; None without GROUP BY."""
+
+    @property
+    def has_sets(self) -> bool:
+        """Whether a row counts in more than one group."""
+        return self.sets is not None and len(self.sets) > 1
 
     def aggregate(self, sql: Sql) -> Sql:
         """Return a reference to the aggregate *sql*."""
@@ -149,12 +155,11 @@ class Translation:
 
     def place(self, node: Node) -> str:
         """Return `line 1:8`, where *node* stands."""
-        for inner in node.walk():
-            start = inner.meta.get("start")
-            if start is not None and start < len(self.text):
-                line = self.text.count("\n", 0, start) + 1
-                return f"line {line}:{start - self.text.rfind(chr(10), 0, start)}"
-        return "line 1:1"
+        starts = [
+            inner.meta["start"] for inner in node.walk() if inner.meta.get("start", len(self.text)) < len(self.text)
+        ]
+        start = min(starts, default=0)
+        return f"line {self.text.count(chr(10), 0, start) + 1}:{start - self.text.rfind(chr(10), 0, start)}"
 
     def failed(self, node: Node, kind: str, message: str) -> StatementFailed:
         """Return a failure that names the place of *node*."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import re
 import struct
 from dataclasses import dataclass
@@ -46,14 +47,17 @@ class SqlType:
 
     @property
     def is_integer(self) -> bool:
+        """A whole number of fixed size."""
         return self.name in _INTEGERS
 
     @property
     def is_exact(self) -> bool:
+        """A whole number or a decimal."""
         return self.is_integer or self.name == "decimal"
 
     @property
     def is_numeric(self) -> bool:
+        """Any number."""
         return self.is_exact or self.name in ("real", "double")
 
     @property
@@ -147,7 +151,9 @@ def array(item: SqlType) -> SqlType:
     return SqlType("array", items=(item,))
 
 
-def common_type(left: SqlType, right: SqlType) -> SqlType | None:
+def common_type(  # noqa: PLR0911 - one for each rule
+    left: SqlType, right: SqlType
+) -> SqlType | None:
     """Return the type to which Trino widens both without being asked, or None."""
     if left == right or right.name == "unknown":
         return left
@@ -257,7 +263,7 @@ def text_of(value: Any, kind: SqlType) -> str | None:
     if value is None:
         return None
     if kind.name == "array":
-        return f"[{', '.join(text_of(item, kind.items[0]) or 'null' for item in value)}]"
+        return f"[{', '.join(_inner(item, kind.items[0]) for item in value)}]"
     if kind.name == "map":
         key_type, value_type = kind.items
         pairs = (f"{text_of(key, key_type)}={_inner(item, value_type)}" for key, item in value.items())
@@ -274,7 +280,7 @@ def _inner(value: Any, kind: SqlType) -> str:
     return "null" if text is None else text
 
 
-def _scalar_text(value: Any, kind: SqlType) -> str:
+def _scalar_text(value: Any, kind: SqlType) -> str:  # noqa: PLR0911 - one for each type
     if isinstance(value, bool):
         return "true" if value else "false"
     if kind.name == "double":
@@ -303,7 +309,7 @@ def java_double(value: float) -> str:
 
 
 def _java_text(value: float, shortest: str) -> str:
-    if value != value:  # noqa: PLR0124 - the one value that differs from itself
+    if math.isnan(value):
         return "NaN"
     if value in (float("inf"), float("-inf")):
         return "Infinity" if value > 0 else "-Infinity"
@@ -323,7 +329,7 @@ def _java_text(value: float, shortest: str) -> str:
 
 def _shortest_float(value: float) -> str:
     """Return the fewest digits that name this 32-bit float."""
-    if value != value or abs(value) == float("inf"):  # noqa: PLR0124
+    if not math.isfinite(value):
         return repr(value)
     for digits in range(1, 10):
         text = f"{value:.{digits}g}"

@@ -8,9 +8,10 @@ from __future__ import annotations
 import calendar
 import datetime as dt
 import functools
+import math
 import re
 from collections.abc import Callable
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation, localcontext
+from decimal import Decimal, InvalidOperation, localcontext
 from fractions import Fraction
 from typing import Any, ParamSpec, TypeVar
 
@@ -67,7 +68,9 @@ def _wide() -> Any:
 
 def _checked(value: Decimal, precision: int, scale: int) -> Decimal:
     if abs(value) >= Decimal(10) ** (precision - scale):
-        raise ValueFailed("NUMERIC_VALUE_OUT_OF_RANGE", f"Decimal overflow: {value} is not a DECIMAL({precision},{scale})")
+        raise ValueFailed(
+            "NUMERIC_VALUE_OUT_OF_RANGE", f"Decimal overflow: {value} is not a DECIMAL({precision},{scale})"
+        )
     return value
 
 
@@ -108,7 +111,7 @@ def decimal_truncate(value: Decimal, digits: int, scale: int) -> Decimal:
 @strict
 def double_to_decimal(value: float, precision: int, scale: int) -> Decimal:
     """Take the shortest text of *value* and round it half away from zero, as Java's `BigDecimal.valueOf` does."""
-    if value != value or abs(value) == float("inf"):  # noqa: PLR0124
+    if not math.isfinite(value):
         raise ValueFailed("INVALID_CAST_ARGUMENT", f"Cannot cast DOUBLE '{java_double(value)}' to DECIMAL")
     result = _half_up(Fraction(repr(value)), scale)
     if abs(result) >= Decimal(10) ** (precision - scale):
@@ -121,7 +124,7 @@ def double_to_decimal(value: float, precision: int, scale: int) -> Decimal:
 @strict
 def double_to_integer(value: float, kind: str) -> int:
     """Round half away from zero; fail beyond the type's range."""
-    if value != value or abs(value) == float("inf"):  # noqa: PLR0124
+    if not math.isfinite(value):
         raise ValueFailed("INVALID_CAST_ARGUMENT", f"Cannot cast {java_double(value)} to {kind}")
     result = int(_half_up(Fraction(value), 0))
     return _in_range(result, kind, java_double(value))
@@ -162,7 +165,7 @@ def text_to_decimal(text: str, precision: int, scale: int) -> Decimal:
     """Read a decimal, rounded half away from zero at *scale*."""
     try:
         if not re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", text):
-            raise InvalidOperation  # noqa: TRY301 - Python reads more than Java does
+            raise InvalidOperation  # noqa: TRY301
         value = _half_up(Fraction(text.rstrip(".")), scale)
     except (InvalidOperation, ValueError):
         value = None
@@ -187,7 +190,8 @@ def text_to_date(text: str) -> dt.date:
 def text_to_timestamp(text: str) -> dt.datetime:
     """Read `2025-02-03 10:00:00.000`; the time, its seconds and their fraction may be missing."""
     match = re.fullmatch(
-        r"([0-9]{4}-[0-9]{1,2}-[0-9]{1,2})(?: ([0-9]{1,2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,3}))?)?)?", text.strip()
+        r"([0-9]{4}-[0-9]{1,2}-[0-9]{1,2})(?: ([0-9]{1,2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,3}))?)?)?",
+        text.strip(),
     )
     try:
         if match is None:
@@ -210,8 +214,13 @@ def text_to_boolean(text: str) -> bool:
 
 @strict
 def double_to_text(value: float) -> str:
-    """Write a double as Trino's cast does: always with an exponent, which `Double.toString` is not."""
-    return java_double(value)
+    """Write a double as Trino's cast does: always with an exponent, where `Double.toString` has it for some."""
+    if not math.isfinite(value):
+        return java_double(value)
+    sign, digits, exponent = Decimal(repr(value)).as_tuple()
+    text = "".join(map(str, digits)).rstrip("0") or "0"
+    power = len(digits) + int(exponent) - 1 if value else 0
+    return f"{'-' if sign else ''}{text[0]}.{text[1:] or '0'}E{power}"
 
 
 @strict
@@ -222,7 +231,10 @@ def timestamp_to_text(value: dt.datetime, precision: int) -> str:
 
 # ------------------------------------------------------------------------------------------------------------ texts
 
-_SPACES = "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2008\u2009\u200a\u2028\u2029\u205f\u3000"
+_SPACES = (
+    "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006"
+    "\u2008\u2009\u200a\u2028\u2029\u205f\u3000"
+)
 
 
 @strict
@@ -414,7 +426,7 @@ def _conversion(specifier: str, value: Any, conversion: str | None, flags: str, 
     else:
         if not isinstance(value, float | Decimal):
             raise ValueFailed("INVALID_FUNCTION_ARGUMENT", f"Invalid format string: {specifier} (f != {value!r})")
-        if isinstance(value, float) and (value != value or abs(value) == float("inf")):  # noqa: PLR0124
+        if isinstance(value, float) and not math.isfinite(value):
             return java_double(value)
         rounded = _half_up(Fraction(repr(value) if isinstance(value, float) else value), int(digits or 6))
         text = f"{rounded:,f}" if "," in flags else f"{rounded:f}"
@@ -536,7 +548,14 @@ def _joda_part(value: dt.datetime, token: str) -> str:
     return f"{numbers[letter]:0{size}d}"
 
 
-_MILLISECONDS = {"millisecond": 1, "second": 1000, "minute": 60_000, "hour": 3_600_000, "day": 86_400_000, "week": 604_800_000}
+_MILLISECONDS = {
+    "millisecond": 1,
+    "second": 1000,
+    "minute": 60_000,
+    "hour": 3_600_000,
+    "day": 86_400_000,
+    "week": 604_800_000,
+}
 
 
 @strict
@@ -546,7 +565,9 @@ def date_diff(unit: str, start: dt.datetime, end: dt.datetime) -> int:
         return -(date_diff(unit, end, start) or 0)
     if unit in _MILLISECONDS:
         elapsed = end - start
-        return (elapsed.days * 86_400_000 + elapsed.seconds * 1000 + elapsed.microseconds // 1000) // _MILLISECONDS[unit]
+        return (elapsed.days * 86_400_000 + elapsed.seconds * 1000 + elapsed.microseconds // 1000) // _MILLISECONDS[
+            unit
+        ]
     if unit == "year":
         return _whole_years(start, end)
     months = (end.year - start.year) * 12 + end.month - start.month
@@ -569,15 +590,3 @@ def _whole_years(start: dt.datetime, end: dt.datetime) -> int:
         elif since_end >= 59 * day and calendar.isleap(end.year):
             since_end -= day
     return end.year - start.year - (since_end < since_start)
-
-
-# ------------------------------------------------------------------------------------------------------ collections
-
-
-def build_map(keys: list[Any] | None, values: list[Any] | None) -> dict[str, list[Any]] | None:
-    """Check what `map(keys, values)` is made of."""
-    if keys is None or values is None:
-        return None
-    if len(keys) != len(values):
-        raise ValueFailed("INVALID_FUNCTION_ARGUMENT", "Key and value arrays must be the same length")
-    return {"k": keys, "v": values}

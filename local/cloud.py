@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -23,9 +21,8 @@ from botocore.config import Config
 
 from infrastructure.deploy import deploy
 from local.aws_environment import REGION, aws_environment
+from local.processes import stop_group
 from local.spark_settings import require_java
-
-log = logging.getLogger(__name__)
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -103,7 +100,7 @@ def running_cloud(
             outputs = _deploy(endpoint_url, report) if deployed else {}
             yield Cloud(endpoint_url, work_dir, process, outputs)
         finally:
-            _stop(process)
+            stop_group(process, timeout_s=_STOP_TIMEOUT_S)
     finally:
         shutil.rmtree(work_dir, ignore_errors=True)
 
@@ -172,14 +169,3 @@ def _wait_until_ready(endpoint_url: str, process: subprocess.Popen[bytes], work_
             process.wait(0.05)
     words = (work_dir / "cloud.log").read_text(encoding="utf-8", errors="replace")[-2000:]
     raise CloudDidNotStart(f"The local cloud did not start at {endpoint_url} (exit status {process.poll()}):\n{words}")
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(_STOP_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        log.warning("the local cloud did not stop in %s s; killing it", _STOP_TIMEOUT_S)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()

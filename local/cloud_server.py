@@ -42,7 +42,6 @@ def _emulator_environ(port: int, data: Path | None, work_dir: Path) -> dict[str,
         "SERVICES": SERVICES,
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
-        "ATHENA_ENGINE": "duckdb",
         "LOG_LEVEL": "WARNING",
         # The Lambda process inherits this.
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
@@ -62,10 +61,12 @@ async def _serve(port: int, work_dir: Path, *, warm: bool) -> None:
     from hypercorn.config import Config  # noqa: PLC0415
     from ministack.app import app  # noqa: PLC0415
 
+    from local import athena_engine  # noqa: PLC0415
     from local.glue_runs import GlueSparkRunner, install  # noqa: PLC0415
 
     runner = GlueSparkRunner(endpoint_url=f"http://127.0.0.1:{port}", work_dir=work_dir)
     install(runner)
+    athena_engine.install()
     if warm:
         threading.Thread(target=runner.warm_up, daemon=True).start()
     stop = asyncio.Event()

@@ -7,7 +7,6 @@ import datetime as dt
 import json
 import os
 import secrets
-import signal
 import subprocess
 import sys
 import threading
@@ -21,6 +20,7 @@ import requests
 from api.passwords import hash_password
 from local.b3_stand_in import StandIn, running_stand_in
 from local.cloud import PROJECT, Cloud, free_port, running_cloud
+from local.processes import stop_group
 
 DEMO_USER = "demo"
 
@@ -130,12 +130,7 @@ def _running_api(
         _wait_until_healthy(url, process, log_path)
         yield url, process
     finally:
-        process.send_signal(signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_STOP_TIMEOUT_S)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        stop_group(process, timeout_s=_STOP_TIMEOUT_S)
 
 
 def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +13,7 @@ from bovespa.layout import RefinedPartition, Session
 from bovespa.portfolio_csv import parse_csv
 from bovespa.records import Provenance
 from local.athena import Answer, ask
-from local.cloud import Cloud
+from local.cloud import Cloud, running_cloud
 from s3_bucket_manager.manager import RawStore
 from tests.until import until
 
@@ -101,6 +103,15 @@ class Lake:
 
     def runs_of(self, session: Session) -> list[dict[str, Any]]:
         return [run for run in self.runs() if run["Arguments"].get("--sessions") == str(session)]
+
+
+@contextlib.contextmanager
+def quiet_lake() -> Iterator[Lake]:
+    """A lake of its own whose raw bucket tells nobody what arrives: the test starts the runs."""
+    with running_cloud() as cloud:
+        lake = Lake(cloud)
+        cloud.client("s3").put_bucket_notification_configuration(Bucket=lake.raw, NotificationConfiguration={})
+        yield lake
 
 
 def sha256(content: bytes) -> str:
