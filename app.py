@@ -1,7 +1,6 @@
 """The composition root: settings become clients, clients become collaborators, collaborators become the API.
 
-`python app.py` serves it; `flask --app app hash-password` and `flask --app app ingest` are its commands. Importing this
-module does nothing.
+`python app.py` serves it; `flask --app app` shows its commands. Importing this module does nothing.
 """
 
 from __future__ import annotations
@@ -22,11 +21,15 @@ from flask.cli import FlaskGroup
 from waitress.server import create_server
 
 from api.application import Collaborators, build_application
-from api.commands import hash_password_command, ingest_command_without_settings
+from api.commands import hash_password_command, import_command, ingest_command_without_settings
 from api.health import run_checks
+from api.importing import Importer
 from api.ingestion import Ingestion
 from bovespa.errors import ConfigurationError
 from bovespa.settings import Settings
+from maintenance.command import doctor_command
+from maintenance.doctor import Doctor
+from maintenance.inventory import InventoryReader
 from s3_bucket_manager.aws import client, storage_errors
 from s3_bucket_manager.manager import RawStore
 from s3_bucket_manager.session_states import SessionStates
@@ -78,6 +81,8 @@ def create_app(
         if isinstance(command.command, FlaskGroup):
             return _commands_without_settings(failure)
         raise failure from error
+    known = settings
+    _add_operator_commands(app, lambda: known)
     if command is not None:
         configure_logging()
     return app
@@ -193,7 +198,30 @@ def _commands_without_settings(failure: click.ClickException) -> Flask:
     app = Flask("bovespa", static_folder=None)
     app.cli.add_command(hash_password_command)
     app.cli.add_command(ingest_command_without_settings(failure))
+
+    def fail() -> NoReturn:
+        raise failure
+
+    _add_operator_commands(app, fail)
     return app
+
+
+def _add_operator_commands(app: Flask, settings: Callable[[], Settings]) -> None:
+    """Add the commands that connect to nothing before they run; *settings* may raise why they cannot."""
+
+    def importer() -> Importer:
+        return Importer(RawStore(client("s3"), settings().raw_bucket), clock=utc_now)
+
+    def doctor() -> Doctor:
+        known = settings()
+        s3, glue = client("s3"), client("glue")
+        buckets = {"raw_bucket": known.raw_bucket, "refined_bucket": known.refined_bucket}
+        states = SessionStates(s3, glue, **buckets, glue_job=known.glue_job)
+        reader = InventoryReader(s3, glue, states, **buckets, database=known.database)
+        return Doctor(reader, RawStore(s3, known.raw_bucket), glue, glue_job=known.glue_job, clock=utc_now)
+
+    app.cli.add_command(import_command(importer, clock=utc_now))
+    app.cli.add_command(doctor_command(doctor))
 
 
 def _stop(_number: int, _frame: FrameType | None) -> NoReturn:

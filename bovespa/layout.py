@@ -11,12 +11,21 @@ from bovespa.errors import InvalidRequest, UnexpectedEvent
 _SESSION = r"index_code=(?P<index_code>[A-Z0-9]{4})/session_date=(?P<session_date>\d{4}-\d{2}-\d{2})"
 _RAW_KEY = re.compile(rf"portfolio/{_SESSION}/portfolio\.parquet", re.ASCII)
 _REFINED_KEY = re.compile(rf"portfolio/{_SESSION}/ticker=(?P<ticker>[A-Z0-9]{{5,6}})/portfolio\.parquet", re.ASCII)
+_IMPORT_KEY = re.compile(r"imports/(?P<import_id>[0-9A-Za-z-]{1,64})\.json", re.ASCII)
 _RECEIPT_KEY = re.compile(rf"receipts/portfolio/{_SESSION}/(?P<raw_version>[0-9a-f-]{{1,80}})\.json", re.ASCII)
 
 RAW_PREFIX = "portfolio/"
 """Prefix, in the raw bucket, of the objects whose arrival starts a Glue run."""
 
 RAW_SUFFIX = ".parquet"
+
+IMPORT_PREFIX = "imports/"
+"""Prefix, in the raw bucket, of manifests of imports; the arrival of one starts one Glue run for the whole import."""
+
+IMPORT_SUFFIX = ".json"
+
+IMPORT_ID_METADATA = "import-id"
+"""Metadata of a raw object that came with an import: its arrival starts no run, for the manifest's will."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -147,6 +156,45 @@ class Receipt:
             raise UnexpectedEvent(f"{key[:200]!r} is not the key of a receipt.")
         session = Session(match["index_code"], _date(match["session_date"], UnexpectedEvent))
         return cls(session, match["raw_version"])
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Import:
+    """One import of many files, which causes one Glue run."""
+
+    import_id: str
+
+    def __str__(self) -> str:
+        return f"import:{self.import_id}"
+
+    @classmethod
+    def parse(cls, text: str) -> Import:
+        """Read `import:20250203T120000Z-0f`, as `str` writes it and a run's `--sessions` names it.
+
+        Raises:
+            InvalidRequest: *text* is not of that form.
+        """
+        match = re.fullmatch(r"import:([0-9A-Za-z-]{1,64})", text, re.ASCII)
+        if match is None:
+            raise InvalidRequest(f"{text[:80]!r} is not an import like 'import:20250203T120000Z-0f'.")
+        return cls(match[1])
+
+    @property
+    def key(self) -> str:
+        """Key of the manifest in the raw bucket; `bovespa.imports` says what is in it."""
+        return f"{IMPORT_PREFIX}{self.import_id}{IMPORT_SUFFIX}"
+
+    @classmethod
+    def from_key(cls, key: str) -> Import:
+        """Inverse of `key`.
+
+        Raises:
+            UnexpectedEvent: *key* is not the key of a manifest.
+        """
+        match = _IMPORT_KEY.fullmatch(key)
+        if match is None:
+            raise UnexpectedEvent(f"{key[:200]!r} is not the key of an import's manifest.")
+        return cls(match["import_id"])
 
 
 def quarantine_key(received_at: dt.datetime, sha256: str, suffix: str) -> str:

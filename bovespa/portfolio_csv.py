@@ -42,7 +42,7 @@ _TYPE_PARTS = (
     (slice(8, 10), re.compile(r"(?:[A-Z][A-Z0-9])?", re.ASCII)),
 )
 
-_MAX_BYTES = 1 << 20
+MAX_BYTES = 1 << 20
 """The largest recorded file has 12 kB; a megabyte is not a daily portfolio."""
 
 
@@ -152,7 +152,7 @@ def _br_number(number: Decimal) -> str:
 def _lines(content: bytes) -> list[str]:
     if not content.strip():
         _refuse("the file is empty", 1)
-    if len(content) > _MAX_BYTES:
+    if len(content) > MAX_BYTES:
         _refuse(f"the file has {len(content)} bytes: too many for a daily portfolio", 1)
     text = _decode(content)
     lines = re.split(r"\r?\n", text)

@@ -26,6 +26,8 @@ class Provenance:
     """How the scraper obtained the file."""
     code_version: str = __version__
     """Version of the code that fetched and parsed the file."""
+    import_id: str | None = None
+    """The import that brought the file, if one did: its manifest, not the object's arrival, starts the Glue run."""
 
 
 class StoreStatus(StrEnum):

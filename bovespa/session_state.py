@@ -10,7 +10,11 @@ from enum import StrEnum
 from bovespa.layout import Session
 
 SESSIONS_ARGUMENT = "--sessions"
-"""Argument of a Glue run that names its sessions, separated by commas: `IBOV/2025-02-03,IBOV/2025-02-04`."""
+"""Argument of a Glue run that says what it refines: `IBOV/2025-02-03,IBOV/2025-02-04`, `import:<id>` or `all`."""
+
+ALL_SESSIONS = "all"
+
+_IMPORT = "import:"
 
 _UNFINISHED_RUN_STATES = frozenset({"STARTING", "RUNNING", "WAITING", "STOPPING"})
 _FAILED_RUN_STATES = frozenset({"FAILED", "TIMEOUT", "STOPPED", "ERROR", "EXPIRED"})
@@ -52,8 +56,23 @@ class JobRun:
     started_at: dt.datetime
     completed_at: dt.datetime | None
     sessions: frozenset[str]
-    """The sessions it was started for, as `str(Session)` writes them."""
+    """What it was started for: sessions as `str(Session)` writes them, `import:<id>`, or `all`."""
     error: str | None = None
+
+    @property
+    def may_cover_any_session(self) -> bool:
+        """Whether the arguments alone do not tell which sessions it refines."""
+        return any(name == ALL_SESSIONS or name.startswith(_IMPORT) for name in self.sessions)
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether it is at work, or waits for its turn."""
+        return self.state in _UNFINISHED_RUN_STATES
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it ended without having done everything."""
+        return self.state in _FAILED_RUN_STATES
 
     @property
     def age(self) -> tuple[dt.datetime, dt.datetime]:
@@ -88,10 +107,15 @@ def state_of(session: Session, raw: RawObject | None, *, has_receipt: bool, runs
         return SessionState(session, State.REFINED, raw)
     # S3 and Glue may tell whole seconds, so the start of a run counts from the second in which the object arrived.
     since = raw.stored_at.replace(microsecond=0)
-    own = [run for run in runs if str(session) in run.sessions and run.started_at >= since]
-    newest = max(own, key=lambda run: run.age, default=None)
-    if newest is not None and newest.state in _UNFINISHED_RUN_STATES:
-        return SessionState(session, State.REFINING, raw, newest)
-    if newest is not None and newest.state in _FAILED_RUN_STATES:
+    recent = [run for run in runs if run.started_at >= since]
+    own = [run for run in recent if str(session) in run.sessions]
+    # A run over an import, or over everything, may have been for this session. One that succeeded was not: it would
+    # have left the receipt.
+    others = [run for run in recent if run.may_cover_any_session and run.state != "SUCCEEDED"]
+    for candidates in (own, own + others):
+        newest = max(candidates, key=lambda run: run.age, default=None)
+        if newest is not None and newest.is_unfinished:
+            return SessionState(session, State.REFINING, raw, newest)
+    if newest is not None and newest.has_failed:
         return SessionState(session, State.FAILED, raw, newest)
     return SessionState(session, State.STORED, raw)

@@ -1,6 +1,7 @@
 """The Glue job: raw sessions in, refined partitions out, registered in the catalog.
 
-    job.py --sessions IBOV/2025-02-03[,...]|all --raw_bucket NAME --refined_bucket NAME --database NAME --table NAME
+    job.py --sessions IBOV/2025-02-03[,...]|import:ID|all
+        --raw_bucket NAME --refined_bucket NAME --database NAME --table NAME
 
 Plain PySpark and boto3, no DynamicFrame: the same file runs on AWS Glue 5.1 and under `pyspark==3.5.6`.
 
@@ -15,19 +16,20 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import logging
-import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from bovespa.layout import Receipt, RefinedPartition, Session
-from glue.catalog import PartitionCatalog
+from bovespa.imports import ImportManifest
+from bovespa.layout import Import, Receipt, Session
+from glue.catalog import PartitionCatalog, PartitionChanges
 from glue.lake import (
     delete_objects,
     every_raw_session,
@@ -51,9 +53,12 @@ log = logging.getLogger("glue.job")
 ALL_SESSIONS = "all"
 _MAX_ATTEMPTS = 5
 _SESSIONS_A_TASK = 32
+_PARALLEL_SESSIONS = 8
+"""Sessions that are made visible at once: each is a handful of calls, one after the other."""
+
 _CALENDAR_DDL = (
     "index_code string, session_date date, session_number int, is_stored boolean, is_output boolean, "
-    "next_rebalance_date date"
+    "last_rebalance_date date, next_rebalance_date date"
 )
 
 
@@ -65,8 +70,8 @@ class RawKeepsChanging(RuntimeError):
 class Arguments:
     """What the run was asked to do."""
 
-    sessions: tuple[Session, ...] | None
-    """The sessions whose raw objects changed; None means every session of the raw bucket."""
+    sessions: tuple[Session, ...] | Import | None
+    """The sessions whose raw objects changed, or the import that changed them; None means every raw session."""
     raw_bucket: str
     refined_bucket: str
     database: str
@@ -77,15 +82,17 @@ class Arguments:
 def parse_arguments(argv: Sequence[str]) -> Arguments:
     """Read the job's arguments; Glue adds some of its own, which are left alone."""
     parser = argparse.ArgumentParser(prog="job.py", description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--sessions", required=True, help="IBOV/2025-02-03[,...], or 'all' for a rebuild")
+    parser.add_argument("--sessions", required=True, help="IBOV/2025-02-03[,...], 'import:ID', or 'all' for a rebuild")
     parser.add_argument("--raw_bucket", required=True)
     parser.add_argument("--refined_bucket", required=True)
     parser.add_argument("--database", required=True)
     parser.add_argument("--table", required=True)
     parser.add_argument("--JOB_RUN_ID", default="local", help="set by Glue")
     known, _glue_own = parser.parse_known_args(argv)
-    sessions = None
-    if known.sessions != ALL_SESSIONS:
+    sessions: tuple[Session, ...] | Import | None = None
+    if known.sessions.startswith("import:"):
+        sessions = Import.parse(known.sessions)
+    elif known.sessions != ALL_SESSIONS:
         sessions = tuple(Session.parse(text) for text in known.sessions.split(","))
     return Arguments(
         sessions, known.raw_bucket, known.refined_bucket, known.database, known.table, run_id=known.JOB_RUN_ID
@@ -101,9 +108,7 @@ def run(spark: SparkSession, arguments: Arguments) -> list[WrittenSession]:
     Raises:
         RawKeepsChanging: Raw objects changed during each of the attempts.
     """
-    requested = arguments.sessions
-    if requested is None:
-        requested = tuple(every_raw_session(s3_client(), arguments.raw_bucket))
+    requested = _requested(arguments)
     for attempt in range(1, _MAX_ATTEMPTS + 1):
         before = _versions(arguments.raw_bucket, requested)
         try:
@@ -139,6 +144,7 @@ def refine(spark: SparkSession, holdings: DataFrame, calendar: Iterable[Calendar
             day.session_number,
             day.is_stored,
             day.is_output,
+            day.last_rebalance_date,
             day.next_rebalance_date,
         )
         for day in calendar
@@ -148,6 +154,15 @@ def refine(spark: SparkSession, holdings: DataFrame, calendar: Iterable[Calendar
     sql = files("glue").joinpath("transformations.sql").read_text(encoding="utf-8")
     columns = [*(name for name, _ in PARTITION_COLUMNS), *(name for name, _ in REFINED_COLUMNS)]
     return spark.sql(sql).select(*columns)
+
+
+def _requested(arguments: Arguments) -> tuple[Session, ...]:
+    if arguments.sessions is None:
+        return tuple(every_raw_session(s3_client(), arguments.raw_bucket))
+    if isinstance(arguments.sessions, Import):
+        body = s3_client().get_object(Bucket=arguments.raw_bucket, Key=arguments.sessions.key)["Body"].read()
+        return ImportManifest.from_json(body).sessions
+    return arguments.sessions
 
 
 def _versions(bucket: str, requested: Iterable[Session]) -> dict[Session, str]:
@@ -205,38 +220,38 @@ def _read(spark: SparkSession, bucket: str, versions: Mapping[Session, str]) -> 
 
 
 def _publish(
-    arguments: Arguments,
-    written: Sequence[WrittenSession],
-    gone: Iterable[Session],
-    versions: Mapping[Session, str],
+    arguments: Arguments, written: Sequence[WrittenSession], gone: Iterable[Session], versions: Mapping[Session, str]
 ) -> None:
     """Make the written sessions, and nothing else of them, visible to SQL; then say so in the receipts."""
     catalog = PartitionCatalog(
         glue_client(), database=arguments.database, table=arguments.table, bucket=arguments.refined_bucket
     )
-    registered = catalog.register(RefinedPartition(one.session, ticker) for one in written for ticker in one.tickers)
-    for one in written:
-        _remove_stale(arguments, catalog, one.session, one.stale_keys, keep=one.tickers)
+    bucket = arguments.refined_bucket
+
+    def publish(one: WrittenSession) -> PartitionChanges:
+        # A vanished ticker leaves the catalog before its file goes, so that no query meets a partition without one.
+        changes = catalog.replace(one.session, one.tickers)
+        delete_objects(s3_client(), bucket, one.stale_keys)
         receipt = Receipt(one.session, versions[one.session])
-        content = {
-            "index_code": one.session.index_code,
-            "session_date": one.session.session_date.isoformat(),
-            "holdings": one.holdings,
-            "theoretical_quantity": one.theoretical_quantity,
-            "participation_pct": str(one.participation_pct),
-            "raw_version": receipt.raw_version,
-            "job_run_id": arguments.run_id,
-        }
-        write_receipt(s3_client(), arguments.refined_bucket, receipt, content)
-    for session in gone:
-        keys = [item.key for item in list_objects(s3_client(), arguments.refined_bucket, session.refined_prefix)]
-        withdraw_receipts(s3_client(), arguments.refined_bucket, session)
-        _remove_stale(arguments, catalog, session, keys, keep=())
+        write_receipt(s3_client(), bucket, receipt, _receipt_content(one, receipt, arguments.run_id))
+        return changes
+
+    def withdraw(session: Session) -> PartitionChanges:
+        withdraw_receipts(s3_client(), bucket, session)
+        changes = catalog.replace(session, ())
+        keys = [item.key for item in list_objects(s3_client(), bucket, session.refined_prefix)]
+        delete_objects(s3_client(), bucket, keys)
+        return changes
+
+    with ThreadPoolExecutor(_PARALLEL_SESSIONS) as pool:
+        changes = [*pool.map(publish, written), *pool.map(withdraw, gone)]
     log.info(
         "published",
         extra={
             "sessions": len(written),
-            "partitions_registered": registered,
+            "partitions_added": sum(one.added for one in changes),
+            "partitions_changed": sum(one.changed for one in changes),
+            "partitions_removed": sum(one.removed for one in changes),
             "objects_put": sum(one.objects_put for one in written),
             "objects_unchanged": sum(one.objects_unchanged for one in written),
             "objects_deleted": sum(len(one.stale_keys) for one in written),
@@ -244,14 +259,16 @@ def _publish(
     )
 
 
-def _remove_stale(
-    arguments: Arguments, catalog: PartitionCatalog, session: Session, keys: Sequence[str], *, keep: Sequence[str]
-) -> None:
-    """Take vanished tickers out of the catalog first, so that no query meets a partition without its file."""
-    tickers = {match[1] for key in keys if (match := re.search(r"/ticker=([A-Z0-9]+)/", key))}
-    catalog.unregister(RefinedPartition(session, ticker) for ticker in sorted(tickers - set(keep)))
-    if keys:
-        delete_objects(s3_client(), arguments.refined_bucket, keys)
+def _receipt_content(one: WrittenSession, receipt: Receipt, run_id: str) -> dict[str, Any]:
+    return {
+        "index_code": one.session.index_code,
+        "session_date": one.session.session_date.isoformat(),
+        "holdings": one.holdings,
+        "theoretical_quantity": one.theoretical_quantity,
+        "participation_pct": str(one.participation_pct),
+        "raw_version": receipt.raw_version,
+        "job_run_id": run_id,
+    }
 
 
 def main(argv: Sequence[str]) -> None:

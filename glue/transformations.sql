@@ -5,7 +5,7 @@
 --              (index_code, session_date, ticker, company, share_class, corporate_event, listing_segment, sector_label,
 --               theoretical_quantity, participation_pct, total_theoretical_quantity, reductor)
 --   calendar : one row a trading session of the window, stored or not
---              (index_code, session_date, session_number, is_stored, is_output, next_rebalance_date)
+--              (index_code, session_date, session_number, is_stored, is_output, last_rebalance_date, next_rebalance_date)
 --
 -- A window of "21 sessions" is 21 trading sessions of B3's calendar, the current one included, of which the lake may
 -- hold fewer: session_number counts trading sessions, so RANGE 20 PRECEDING never reaches further back than that.
@@ -16,9 +16,11 @@ WITH observed AS (
         session_date,
         session_number,
         is_output,
+        last_rebalance_date,
         next_rebalance_date,
         COUNT(*) OVER last_21_sessions AS sessions_observed,
-        MAX(session_date) OVER before_this_session AS previous_session_date
+        MAX(session_date) OVER before_this_session AS previous_session_date,
+        session_number - MAX(session_number) OVER before_this_session - 1 AS sessions_missed
     FROM calendar
     WHERE is_stored
     WINDOW
@@ -30,39 +32,54 @@ WITH observed AS (
         )
 ),
 
-present AS (
+-- Every session of the window, because a rank is compared with the rank of the session before.
+ranked AS (
     SELECT
         holdings.*,
+        observed.session_number,
         observed.is_output,
+        observed.last_rebalance_date,
         observed.next_rebalance_date,
         observed.sessions_observed,
         observed.previous_session_date,
-        COUNT(*) OVER (
-            PARTITION BY holdings.index_code, holdings.ticker
-            ORDER BY observed.session_number RANGE BETWEEN 20 PRECEDING AND CURRENT ROW
-        ) AS sessions_present
+        observed.sessions_missed,
+        ROW_NUMBER() OVER by_participation AS participation_rank,
+        SUM(holdings.participation_pct) OVER by_participation AS cumulative_participation_pct
     FROM holdings
     INNER JOIN observed
         ON holdings.index_code = observed.index_code AND holdings.session_date = observed.session_date
+    WINDOW by_participation AS (
+        PARTITION BY holdings.index_code, holdings.session_date
+        ORDER BY holdings.participation_pct DESC, holdings.ticker
+        ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    )
 ),
 
-ranked AS (
+-- A ticker's last row before this one is comparable only if it is of the session before.
+compared AS (
     SELECT
-        present.*,
+        *,
+        COUNT(*) OVER (
+            PARTITION BY index_code, ticker ORDER BY session_number RANGE BETWEEN 20 PRECEDING AND CURRENT ROW
+        ) AS sessions_present,
+        COALESCE(LAG(session_date) OVER by_ticker = previous_session_date, FALSE) AS is_comparable,
+        LAG(theoretical_quantity) OVER by_ticker AS theoretical_quantity_before,
+        LAG(participation_pct) OVER by_ticker AS participation_before_pct,
+        LAG(participation_rank) OVER by_ticker AS participation_rank_before
+    FROM ranked
+    WINDOW by_ticker AS (PARTITION BY index_code, ticker ORDER BY session_number)
+),
+
+written AS (
+    SELECT
+        *,
         COUNT(*) OVER of_company AS company_share_classes,
         SUM(theoretical_quantity) OVER of_company AS company_theoretical_quantity,
         SUM(participation_pct) OVER of_company AS company_participation_pct,
-        ROW_NUMBER() OVER by_participation AS participation_rank,
-        SUM(participation_pct) OVER by_participation AS cumulative_participation_pct
-    FROM present
+        CASE WHEN is_comparable THEN theoretical_quantity - theoretical_quantity_before END AS quantity_change
+    FROM compared
     WHERE is_output
-    WINDOW
-        of_company AS (PARTITION BY index_code, session_date, company),
-        by_participation AS (
-            PARTITION BY index_code, session_date
-            ORDER BY participation_pct DESC, ticker
-            ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-        )
+    WINDOW of_company AS (PARTITION BY index_code, session_date, company)
 )
 
 SELECT
@@ -75,7 +92,16 @@ SELECT
     listing_segment,
     sector_label AS sector_as_published,
     theoretical_quantity,
+    quantity_change AS theoretical_quantity_change,
+    CASE
+        WHEN quantity_change = 0 THEN NULL
+        WHEN quantity_change IS NOT NULL AND last_rebalance_date > previous_session_date THEN 'rebalance'
+        WHEN quantity_change IS NOT NULL THEN 'corporate_action'
+    END AS quantity_change_cause,
     participation_pct,
+    CAST(
+        CASE WHEN is_comparable THEN participation_pct - participation_before_pct END AS DECIMAL(6, 3)
+    ) AS participation_change_pp,
     total_theoretical_quantity AS index_theoretical_quantity,
     reductor,
     CAST(company_share_classes AS INT) AS company_share_classes,
@@ -83,16 +109,30 @@ SELECT
     CAST(company_participation_pct AS DECIMAL(6, 3)) AS company_participation_pct,
     previous_session_date,
     DATEDIFF(session_date, previous_session_date) AS days_since_previous_session,
+    CAST(sessions_missed AS INT) AS sessions_missed,
+    last_rebalance_date,
+    DATEDIFF(session_date, last_rebalance_date) AS days_since_rebalance,
     next_rebalance_date,
     DATEDIFF(next_rebalance_date, session_date) AS days_to_next_rebalance,
+    WEEKDAY(session_date) + 1 AS weekday,
+    QUARTER(session_date) AS quarter,
     CAST(sessions_observed AS INT) AS sessions_observed,
     CAST(sessions_present AS INT) AS sessions_present,
     CAST(CAST(100 * sessions_present AS DECIMAL(9, 0)) / sessions_observed AS DECIMAL(6, 3)) AS presence_frequency_pct,
+    CASE
+        WHEN previous_session_date IS NULL THEN 'first_session'
+        WHEN is_comparable THEN 'stayed'
+        WHEN sessions_present > 1 THEN 're_entered'
+        ELSE 'entered'
+    END AS membership,
     CAST(participation_rank AS INT) AS participation_rank,
+    CAST(
+        CASE WHEN is_comparable THEN participation_rank_before - participation_rank END AS INT
+    ) AS participation_rank_change,
     CAST(cumulative_participation_pct AS DECIMAL(6, 3)) AS cumulative_participation_pct,
     CASE
         WHEN cumulative_participation_pct <= 50 THEN 'A'
         WHEN cumulative_participation_pct <= 80 THEN 'B'
         ELSE 'C'
     END AS participation_level
-FROM ranked
+FROM written

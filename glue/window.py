@@ -6,7 +6,13 @@ import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bovespa.calendar import next_rebalance_after, trading_days, trading_days_after, trading_days_before
+from bovespa.calendar import (
+    last_rebalance_on_or_before,
+    next_rebalance_after,
+    trading_days,
+    trading_days_after,
+    trading_days_before,
+)
 
 WINDOW_SESSIONS = 21
 """How many trading sessions a metric looks at, the current one included: about a month."""
@@ -24,6 +30,8 @@ class CalendarDay:
     """Whether the lake holds a raw object for it."""
     is_output: bool
     """Whether this run writes it."""
+    last_rebalance_date: dt.date
+    """The latest session, this one included, in which a rebalanced portfolio came into force."""
     next_rebalance_date: dt.date
 
 
@@ -74,6 +82,7 @@ def plan_calendar(index_code: str, requested: Iterable[dt.date], stored: Iterabl
             session_number=position,
             is_stored=day in held,
             is_output=day in held and any(target <= position < target + WINDOW_SESSIONS for target in targets),
+            last_rebalance_date=last_rebalance_on_or_before(day),
             next_rebalance_date=next_rebalance_after(day),
         )
         for position, day in enumerate(days)

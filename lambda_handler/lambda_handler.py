@@ -1,8 +1,12 @@
-"""Starts one run of the Glue job for each session whose raw object arrived.
+"""Starts the Glue job: one run for each session whose raw object arrived, and one for each import.
 
 S3 invokes the function asynchronously, at least once for each object. An invocation that raises is tried again by
 Lambda and in the end kept in the dead-letter queue; one that returns, whatever it returns, is a success. So everything
 that is not done raises, and since every step can run twice, starting a session's run again is harmless.
+
+Objects that an import brings carry its id in their metadata and start nothing: the import ends with a manifest, whose
+arrival starts one run for all of them. The very version that is announced is asked for its metadata, so a session that
+is stored by the API in the middle of an import still gets its own run.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 from urllib.parse import unquote_plus
@@ -19,13 +24,34 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from bovespa.errors import ConfigurationError, UnexpectedEvent
-from bovespa.layout import RAW_PREFIX, RAW_SUFFIX, Session
+from bovespa.layout import (
+    IMPORT_ID_METADATA,
+    IMPORT_PREFIX,
+    IMPORT_SUFFIX,
+    RAW_PREFIX,
+    RAW_SUFFIX,
+    Import,
+    Session,
+)
 
 log = logging.getLogger(__name__)
+
+_OUR_KEYS = ((RAW_PREFIX, RAW_SUFFIX), (IMPORT_PREFIX, IMPORT_SUFFIX))
 
 # Throttling and ConcurrentRunsExceededException are tried again here first: 5 attempts fit well into the function's
 # 60 s, and Lambda's own retries come a minute later.
 _CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=3, read_timeout=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """One object of ours that S3 says was created."""
+
+    subject: Session | Import
+    """What a run would be started for; its `str` is the run's `--sessions`."""
+    key: str
+    version_id: str | None = None
+    """The version that was created; None where the bucket has no versions."""
 
 
 def lambda_handler(event: Mapping[str, Any], _context: object) -> list[dict[str, str]]:
@@ -37,18 +63,23 @@ def lambda_handler(event: Mapping[str, Any], _context: object) -> list[dict[str,
         ExceptionGroup: Some runs could not be started; the others were.
     """
     job_name, raw_bucket = _settings(os.environ)
-    return start_runs(raw_sessions(event, raw_bucket), job_name, _glue_client().start_job_run)
+
+    def import_id_of(announced: Announcement) -> str | None:
+        return import_id(_client("s3"), raw_bucket, announced)
+
+    return start_runs(announcements(event, raw_bucket), job_name, _client("glue").start_job_run, import_id_of)
 
 
-def raw_sessions(event: Mapping[str, Any], raw_bucket: str) -> list[Session]:
-    """Return the sessions whose raw objects *event* announces, each once, in order of appearance.
+def announcements(event: Mapping[str, Any], raw_bucket: str) -> list[Announcement]:
+    """Return the raw objects and the manifests of imports that *event* announces, each once, in order of appearance.
 
     Ignored, because they are foreign and that is all right: the test event that S3 sends when a notification is set,
-    events other than creation, keys outside `portfolio/` or without `.parquet`, and objects without content.
+    events other than creation, keys that are neither `portfolio/*.parquet` nor `imports/*.json`, and objects without
+    content.
 
     Raises:
         UnexpectedEvent: *event* is not an S3 notification of *raw_bucket* in a version we know, or a key looks like
-            ours and names no session.
+            ours and names nothing.
     """
     if event.get("Event") == "s3:TestEvent":
         log.info("ignored the test event of S3")
@@ -56,44 +87,72 @@ def raw_sessions(event: Mapping[str, Any], raw_bucket: str) -> list[Session]:
     records = event.get("Records")
     if not isinstance(records, list):
         raise UnexpectedEvent(f"Not an S3 notification: no list of Records in it, only {sorted(map(str, event))}.")
-    sessions = (_session(record, raw_bucket) for record in records)
-    return list(dict.fromkeys(session for session in sessions if session is not None))
+    found = (_announcement(record, raw_bucket) for record in records)
+    return list(dict.fromkeys(one for one in found if one is not None))
+
+
+def import_id(s3: Any, bucket: str, announced: Announcement) -> str | None:
+    """Return the id of the import that put the announced version of an object, None if none did.
+
+    Raises:
+        ClientError: S3 refused. That the version is gone is no refusal: it is none of an import's.
+    """
+    version = {} if announced.version_id is None else {"VersionId": announced.version_id}
+    try:
+        found = s3.head_object(Bucket=bucket, Key=announced.key, **version)
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+            return None
+        raise
+    identifier: str | None = found["Metadata"].get(IMPORT_ID_METADATA)
+    return identifier
 
 
 def start_runs(
-    sessions: Iterable[Session], job_name: str, start_job_run: Callable[..., Mapping[str, Any]]
+    announced: Iterable[Announcement],
+    job_name: str,
+    start_job_run: Callable[..., Mapping[str, Any]],
+    import_id_of: Callable[[Announcement], str | None],
 ) -> list[dict[str, str]]:
-    """Start one run of *job_name* for each of *sessions*.
+    """Start one run of *job_name* for each session and each import, but none for an object that an import brought.
 
     Args:
-        sessions: What arrived.
+        announced: What arrived.
         job_name: The Glue job.
         start_job_run: The Glue client's method of that name.
+        import_id_of: Tells which import put an object, None for none.
 
     Raises:
-        ExceptionGroup: What kept some runs from starting, one error a session; the other runs were started first.
+        ExceptionGroup: What kept some runs from starting, one error each; the other runs were started first.
     """
-    started: list[dict[str, str]] = []
+    started: dict[str, str] = {}
     failures: list[Exception] = []
-    for session in sessions:
+    for one in announced:
+        sessions = str(one.subject)
+        if sessions in started:
+            continue
         try:
-            answer = start_job_run(JobName=job_name, Arguments={"--sessions": str(session)})
+            brought_by = import_id_of(one) if isinstance(one.subject, Session) else None
+            if brought_by is not None:
+                log.info("ignored an object of an import", extra={"sessions": sessions, "import_id": brought_by})
+                continue
+            answer = start_job_run(JobName=job_name, Arguments={"--sessions": sessions})
         except (BotoCoreError, ClientError) as error:
-            error.add_note(f"while starting {job_name} for {session}")
-            log.exception("could not start a run", extra={"session": str(session), "job": job_name})
+            error.add_note(f"while starting {job_name} for {sessions}")
+            log.exception("could not start a run", extra={"sessions": sessions, "job": job_name})
             failures.append(error)
         else:
             run_id = answer["JobRunId"]
-            log.info("started a run", extra={"session": str(session), "job": job_name, "job_run_id": run_id})
-            started.append({"session": str(session), "job_run_id": run_id})
+            log.info("started a run", extra={"sessions": sessions, "job": job_name, "job_run_id": run_id})
+            started[sessions] = run_id
     if failures:
         total = len(started) + len(failures)
         raise ExceptionGroup(f"{len(failures)} of {total} runs of {job_name} could not be started", failures)
-    return started
+    return [{"sessions": sessions, "job_run_id": run_id} for sessions, run_id in started.items()]
 
 
-def _session(record: Mapping[str, Any], raw_bucket: str) -> Session | None:
-    """The session of one record, or None if the record is none of our business."""
+def _announcement(record: Mapping[str, Any], raw_bucket: str) -> Announcement | None:
+    """What one record announces, or None if the record is none of our business."""
     try:
         source, version, name = record["eventSource"], record["eventVersion"], record["eventName"]
         bucket, stored = record["s3"]["bucket"]["name"], record["s3"]["object"]
@@ -113,14 +172,15 @@ def _session(record: Mapping[str, Any], raw_bucket: str) -> Session | None:
     if reason:
         log.info("ignored a record", extra={"reason": reason, "key": key, "event": name})
         return None
-    return Session.from_raw_key(key)
+    subject = Session.from_raw_key(key) if key.startswith(RAW_PREFIX) else Import.from_key(key)
+    return Announcement(subject, key, stored.get("versionId"))
 
 
 def _why_ignored(event_name: str, key: str, size_bytes: int | None) -> str | None:
     if not event_name.startswith("ObjectCreated:"):
         return "nothing was created"
-    if not (key.startswith(RAW_PREFIX) and key.endswith(RAW_SUFFIX)):
-        return f"the key is not {RAW_PREFIX}*{RAW_SUFFIX}"
+    if not any(key.startswith(prefix) and key.endswith(suffix) for prefix, suffix in _OUR_KEYS):
+        return "the key is neither that of a raw portfolio nor that of a manifest"
     if size_bytes == 0:
         return "the object is empty"
     return None
@@ -135,6 +195,6 @@ def _settings(environ: Mapping[str, str]) -> tuple[str, str]:
 
 
 @cache
-def _glue_client() -> Any:
+def _client(service: str) -> Any:
     """The client of this execution environment; made late, so that importing reaches nothing."""
-    return boto3.client("glue", config=_CONFIG)
+    return boto3.client(service, config=_CONFIG)

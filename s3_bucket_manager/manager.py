@@ -13,7 +13,8 @@ from urllib.parse import quote
 from botocore.exceptions import ClientError
 
 from bovespa.errors import InvalidPortfolio, StorageUnavailable
-from bovespa.layout import Session, quarantine_key
+from bovespa.imports import ImportManifest
+from bovespa.layout import IMPORT_ID_METADATA, Session, quarantine_key
 from bovespa.portfolio import Portfolio, View
 from bovespa.records import Provenance, StoredSession, StoreStatus
 from s3_bucket_manager.aws import is_conflict, is_missing, storage_errors
@@ -104,6 +105,31 @@ class RawStore:
         log.warning("quarantined a file", extra={"key": key, "reason": str(error)})
         return self._uri(key)
 
+    def rebuild(self, portfolio: Portfolio, content: bytes, provenance: Provenance) -> None:
+        """Make the session's Parquet anew from *content*, whose bytes are kept already, whatever stands there now.
+
+        Raises:
+            StorageUnavailable: The bucket did not answer or refused, or another writer was there meanwhile.
+        """
+        session = Session(portfolio.index_code, portfolio.session_date)
+        stored = self._head(session.raw_key)
+        digest = hashlib.sha256(content).hexdigest()
+        facts = _facts(portfolio, digest, session.source_key(digest), provenance)
+        if not self._put_if_still(session.raw_key, to_parquet_bytes(portfolio_table(portfolio, facts)), facts, stored):
+            raise StorageUnavailable(f"Another writer changed {self._uri(session.raw_key)} meanwhile. Look again.")
+        log.info("rebuilt session", extra={"key": session.raw_key, "rows": len(portfolio.holdings)})
+
+    def announce(self, manifest: ImportManifest) -> str:
+        """Put the manifest of an import, whose arrival starts the import's one Glue run; return its URI.
+
+        Raises:
+            StorageUnavailable: The bucket did not answer or refused.
+        """
+        key = manifest.made_by.key
+        self._put(key, manifest.to_json(), ContentType="application/json")
+        log.info("announced an import", extra={"key": key, "sessions": len(manifest.sessions)})
+        return self._uri(key)
+
     def _is_news(self, portfolio: Portfolio, session: Session, stored: _Head) -> bool:
         with storage_errors(f"reading {self._uri(session.raw_key)}"):
             content = self._s3.get_object(Bucket=self._bucket, Key=session.raw_key, IfMatch=stored.etag)["Body"].read()
@@ -185,7 +211,7 @@ def _sectors(portfolio: Portfolio) -> dict[str, str | None]:
 
 def _facts(portfolio: Portfolio, digest: str, source_key: str, provenance: Provenance) -> dict[str, str]:
     """What stands in the Parquet's metadata and in the object's, which S3 limits to ASCII."""
-    return {
+    facts = {
         "source_sha256": digest,
         "source_key": source_key,
         "source_url": quote(provenance.url, safe=":/?#[]@!$&'()*+,;=%~"),
@@ -195,3 +221,6 @@ def _facts(portfolio: Portfolio, digest: str, source_key: str, provenance: Prove
         "code_version": provenance.code_version,
         "rows": str(len(portfolio.holdings)),
     }
+    if provenance.import_id is not None:
+        facts[IMPORT_ID_METADATA.replace("-", "_")] = provenance.import_id
+    return facts

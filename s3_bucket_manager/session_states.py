@@ -38,7 +38,7 @@ class SessionStates:
             return state_of(session, None, has_receipt=False, runs=()), {}
         raw = self._raw_object(session, found)
         has_receipt = self._look_up(self._refined_bucket, Receipt(session, raw.version).key) is not None
-        runs = [] if has_receipt else self._runs_since(raw.stored_at)
+        runs = [] if has_receipt else self.runs_since(raw.stored_at)
         facts = {name.replace("-", "_"): value for name, value in found["Metadata"].items()}
         return state_of(session, raw, has_receipt=has_receipt, runs=runs), facts
 
@@ -53,7 +53,7 @@ class SessionStates:
         stored = self._stored(index_code, first, last)
         receipts = self._receipts(index_code, first, last) if stored else set()
         pending = [raw.stored_at for session, raw in stored.items() if Receipt(session, raw.version) not in receipts]
-        runs = self._runs_since(min(pending)) if pending else []
+        runs = self.runs_since(min(pending)) if pending else []
         return [
             state_of(session, raw, has_receipt=Receipt(session, raw.version) in receipts, runs=runs)
             for session, raw in sorted(stored.items())
@@ -103,8 +103,12 @@ class SessionStates:
                         return
                     yield entry
 
-    def _runs_since(self, moment: dt.datetime) -> list[JobRun]:
-        """Runs of the job, newest first, at least back to *moment*."""
+    def runs_since(self, moment: dt.datetime) -> list[JobRun]:
+        """Return the runs of the job, newest first, at least back to *moment* or as far as a caller can wait for.
+
+        Raises:
+            StorageUnavailable: Glue did not answer or refused.
+        """
         runs: list[JobRun] = []
         token: dict[str, str] = {}
         with storage_errors(f"asking for the runs of {self._glue_job}"):

@@ -67,6 +67,11 @@ def _session(file: File, held: list[File]) -> dict[Key, dict[str, str | None]]:
     earlier = [other.session_date for other in held if other.session_date < file.session_date]
     previous = max(earlier) if earlier else None
     rebalance = next_rebalance(file.session_date)
+    before = {row["Código"]: row for other in held if other.session_date == previous for row in other.rows}
+    ranked_before = sorted(before.values(), key=lambda row: (-decimal(row["Part. (%)"]), row["Código"]))
+    rank_before = {row["Código"]: rank for rank, row in enumerate(ranked_before, start=1)}
+    rebalanced = last_rebalance(file.session_date)
+    sessions = sorted({*_sessions(), *(other.session_date for other in held)})
     cumulative = Decimal("0.000")
     rows: dict[Key, dict[str, str | None]] = {}
     for rank, row in enumerate(ranked, start=1):
@@ -75,6 +80,21 @@ def _session(file: File, held: list[File]) -> dict[Key, dict[str, str | None]]:
         present = sum(any(other["Código"] == row["Código"] for other in one.rows) for one in held)
         kind = row["Tipo"].ljust(10)
         frequency = (Decimal(100 * present) / len(held)).quantize(Decimal("0.001"), ROUND_HALF_UP)
+        quantity_change = participation_change = rank_change = cause = None
+        if row["Código"] in before:
+            old = before[row["Código"]]
+            quantity_change = whole(row["Qtde. Teórica"]) - whole(old["Qtde. Teórica"])
+            participation_change = decimal(row["Part. (%)"]) - decimal(old["Part. (%)"])
+            rank_change = rank_before[row["Código"]] - rank
+            if quantity_change and previous is not None:
+                cause = "rebalance" if previous < rebalanced else "corporate_action"
+        if previous is None:
+            membership = "first_session"
+        elif row["Código"] in before:
+            membership = "stayed"
+        else:
+            membership = "re_entered" if present > 1 else "entered"
+        missed = sessions.index(file.session_date) - sessions.index(previous) - 1 if previous else None
         rows[file.index_code, str(file.session_date), row["Código"]] = {
             "company": row["Ação"],
             "share_class": kind[:4].strip(),
@@ -82,7 +102,10 @@ def _session(file: File, held: list[File]) -> dict[Key, dict[str, str | None]]:
             "listing_segment": kind[8:10].strip() or None,
             "sector_as_published": row.get("Setor"),
             "theoretical_quantity": str(whole(row["Qtde. Teórica"])),
+            "theoretical_quantity_change": text(quantity_change),
+            "quantity_change_cause": cause,
             "participation_pct": str(decimal(row["Part. (%)"])),
+            "participation_change_pp": text(participation_change),
             "index_theoretical_quantity": str(file.total_quantity),
             "reductor": str(file.reductor),
             "company_share_classes": str(len(company)),
@@ -90,12 +113,19 @@ def _session(file: File, held: list[File]) -> dict[Key, dict[str, str | None]]:
             "company_participation_pct": str(sum(decimal(one["Part. (%)"]) for one in company)),
             "previous_session_date": str(previous) if previous else None,
             "days_since_previous_session": str((file.session_date - previous).days) if previous else None,
+            "sessions_missed": text(missed),
+            "last_rebalance_date": str(rebalanced),
+            "days_since_rebalance": str((file.session_date - rebalanced).days),
             "next_rebalance_date": str(rebalance),
             "days_to_next_rebalance": str((rebalance - file.session_date).days),
+            "weekday": str(file.session_date.isoweekday()),
+            "quarter": str((file.session_date.month + 2) // 3),
             "sessions_observed": str(len(held)),
             "sessions_present": str(present),
             "presence_frequency_pct": str(frequency),
+            "membership": membership,
             "participation_rank": str(rank),
+            "participation_rank_change": text(rank_change),
             "cumulative_participation_pct": str(cumulative),
             "participation_level": "A" if cumulative <= 50 else "B" if cumulative <= 80 else "C",
         }
@@ -110,21 +140,36 @@ def _window(session_date: dt.date, held: list[dt.date]) -> list[dt.date]:
 
 
 def next_rebalance(day: dt.date) -> dt.date:
-    """Return the first session on or after the first Monday of January, May or September, after *day*."""
+    """Return the first session after *day* in which a rebalanced portfolio is in force."""
+    return next(session for session in _rebalances() if session > day)
+
+
+def last_rebalance(day: dt.date) -> dt.date:
+    """Return the latest session up to *day* in which a rebalanced portfolio came into force."""
+    return [session for session in _rebalances() if session <= day][-1]
+
+
+@cache
+def _rebalances() -> list[dt.date]:
+    """The first Mondays of January, May and September, or the sessions after them where B3 was closed."""
     sessions = _sessions()
-    for year in (day.year, day.year + 1):
-        for month in (1, 5, 9):
-            monday = next(date for date in (dt.date(year, month, n) for n in range(1, 8)) if date.weekday() == 0)
-            session = next(date for date in sessions if date >= monday)
-            if session > day:
-                return session
-    raise AssertionError(day)
+    mondays = [
+        next(date for date in (dt.date(year, month, n) for n in range(1, 8)) if date.weekday() == 0)
+        for year in range(sessions[0].year, sessions[-1].year)
+        for month in (1, 5, 9)
+    ]
+    return [next(session for session in sessions if session >= monday) for monday in mondays]
 
 
 @cache
 def _sessions() -> list[dt.date]:
     calendar = exchange_calendars.get_calendar("BVMF", start="2018-01-01", end="2028-12-31")
     return [session.date() for session in calendar.sessions]
+
+
+def text(value: object) -> str | None:
+    """What Athena gives for *value*."""
+    return None if value is None else str(value)
 
 
 def read_date(name: str) -> dt.date:

@@ -5,28 +5,26 @@ from __future__ import annotations
 import datetime as dt
 import io
 from collections.abc import Iterator
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from bovespa.calendar import trading_days_before
-from bovespa.layout import Session
+from bovespa.imports import ImportManifest
+from bovespa.layout import Import, Session
 from bovespa.portfolio import View
 from bovespa.portfolio_csv import serialise_csv
-from local.cloud import running_cloud
 from local.synthetic import synthetic_csv, synthetic_portfolio
 from tests import reckoning
-from tests.lake import Lake
+from tests.lake import Lake, quiet_lake
 from tests.until import until
 
 
-@pytest.fixture(scope="module")
-def quiet_lake() -> Iterator[Lake]:
-    """A lake whose raw bucket tells nobody what arrives: the tests start the runs."""
-    with running_cloud() as cloud:
-        lake = Lake(cloud)
-        cloud.client("s3").put_bucket_notification_configuration(Bucket=lake.raw, NotificationConfiguration={})
+@pytest.fixture(scope="module", name="quiet_lake")
+def _quiet_lake() -> Iterator[Lake]:
+    with quiet_lake() as lake:
         yield lake
 
 
@@ -65,6 +63,47 @@ def test_foreign_objects_under_a_sessions_prefix_are_removed(quiet_lake: Lake) -
     assert refine(quiet_lake, session) == ("SUCCEEDED", "")
     assert leftover not in quiet_lake.keys(session.refined_prefix)
     assert quiet_lake.rows("index_code = 'IMAT'") == reckoning.refined_rows([content])
+
+
+def test_partitions_that_disagree_with_the_session_or_the_table_are_mended(quiet_lake: Lake) -> None:
+    content = synthetic_csv("IGCX", dt.date(2025, 2, 3))
+    session = quiet_lake.store(content)
+    assert refine(quiet_lake, session) == ("SUCCEEDED", "")
+    glue = quiet_lake.cloud.client("glue")
+    names = {"DatabaseName": "bovespa", "TableName": "portfolio"}
+    first, second, third, *_ = sorted(quiet_lake.tickers_in_catalog(session))
+    values = [session.index_code, str(session.session_date)]
+
+    def described(ticker: str) -> dict[str, Any]:
+        partition = glue.get_partition(**names, PartitionValues=[*values, ticker])["Partition"]
+        return {"Values": partition["Values"], "StorageDescriptor": partition["StorageDescriptor"]}
+
+    sound = [described(first), described(second)]
+    moved, narrow, stray = described(first), described(second), described(first)
+    moved["StorageDescriptor"]["Location"] += "elsewhere/"
+    narrow["StorageDescriptor"]["Columns"] = narrow["StorageDescriptor"]["Columns"][:3]
+    stray["Values"] = [*values, "ZZZZ3"]
+    glue.batch_update_partition(
+        **names, Entries=[{"PartitionValueList": item["Values"], "PartitionInput": item} for item in (moved, narrow)]
+    )
+    glue.delete_partition(**names, PartitionValues=[*values, third])
+    glue.batch_create_partition(**names, PartitionInputList=[stray])
+
+    assert refine(quiet_lake, session) == ("SUCCEEDED", "")
+    assert quiet_lake.tickers_in_catalog(session) == quiet_lake.tickers_in_files(session)
+    assert [described(first), described(second)] == sound
+
+
+def test_a_run_over_an_import_refines_the_sessions_of_its_manifest(quiet_lake: Lake) -> None:
+    contents = [synthetic_csv("IGCT", day) for day in trading_days_before(dt.date(2025, 2, 5), 2)]
+    sessions = tuple(quiet_lake.store(content) for content in contents)
+    manifest = ImportManifest(Import("20250205T120000Z-0f"), sessions, dt.datetime(2025, 2, 5, 12, tzinfo=dt.UTC))
+    quiet_lake.cloud.client("s3").put_object(Bucket=quiet_lake.raw, Key=manifest.made_by.key, Body=manifest.to_json())
+    quiet_lake.cloud.client("glue").start_job_run(
+        JobName="bovespa-refine", Arguments={"--sessions": str(manifest.made_by)}
+    )
+    quiet_lake.wait_until_idle()
+    assert quiet_lake.rows("index_code = 'IGCT'") == reckoning.refined_rows(contents)
 
 
 def test_a_second_run_writes_no_object_again(quiet_lake: Lake) -> None:

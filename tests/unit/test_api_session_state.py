@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 
 import pytest
 
@@ -74,3 +75,23 @@ def test_a_run_of_an_earlier_version_says_nothing_of_this_one():
     assert state(run("FAILED", -1, ended_s=0)) is State.STORED
     # Glue's start in whole seconds may lie before S3's arrival within the same second.
     assert state(run("FAILED", -0.5, ended_s=3)) is State.FAILED
+
+
+@pytest.mark.parametrize("sessions", ["all", "import:20250203T120000-000001-0f"])
+def test_a_run_over_an_import_or_everything_may_be_this_session_s(sessions: str):
+    assert state(wide("RUNNING", 1, sessions)) is State.REFINING
+    assert state(wide("FAILED", 1, sessions)) is State.FAILED
+    # Had it been for this session, the receipt would be there.
+    assert state(wide("SUCCEEDED", 1, sessions)) is State.STORED
+    assert state(run("FAILED", 1), wide("SUCCEEDED", 2, sessions)) is State.FAILED
+    # Before this version arrived.
+    assert state(wide("RUNNING", -5, sessions)) is State.STORED
+
+
+def test_a_failed_import_does_not_hide_the_session_s_own_run():
+    assert state(run("RUNNING", 1), wide("FAILED", 2, "import:0f")) is State.REFINING
+    assert state(run("FAILED", 1), wide("RUNNING", 2, "import:0f")) is State.REFINING
+
+
+def wide(glue_state: str, after_s: float, sessions: str) -> JobRun:
+    return replace(run(glue_state, after_s), sessions=frozenset({sessions}))

@@ -1,6 +1,7 @@
 """The dependency arrows, and what may not happen on import, read from the sources.
 
     app -> api, scrap, s3_bucket_manager -> bovespa <- lambda_handler, glue
+    app -> maintenance -> s3_bucket_manager, bovespa
 
 `local` and `benchmarks` may use everything; nothing else uses `app`, `local`, `benchmarks` or `infrastructure`.
 """
@@ -21,13 +22,35 @@ USES = {
     "api": {"bovespa"},
     "scrap": {"bovespa"},
     "s3_bucket_manager": {"bovespa"},
+    "maintenance": {"s3_bucket_manager", "bovespa"},
     "lambda_handler": {"bovespa"},
     "glue": {"bovespa"},
-    "app": {"api", "scrap", "s3_bucket_manager", "bovespa"},
+    "app": {"api", "scrap", "maintenance", "s3_bucket_manager", "bovespa"},
     "infrastructure": {"bovespa"},
-    "local": {"api", "scrap", "s3_bucket_manager", "lambda_handler", "glue", "app", "infrastructure", "bovespa"},
+    "local": {
+        "api",
+        "scrap",
+        "maintenance",
+        "s3_bucket_manager",
+        "lambda_handler",
+        "glue",
+        "app",
+        "infrastructure",
+        "bovespa",
+    },
     "benchmarks": {
-        *("api", "scrap", "s3_bucket_manager", "lambda_handler", "glue", "app", "infrastructure", "local", "bovespa"),
+        *(
+            "api",
+            "scrap",
+            "maintenance",
+            "s3_bucket_manager",
+            "lambda_handler",
+            "glue",
+            "app",
+            "infrastructure",
+            "local",
+            "bovespa",
+        ),
     },
 }
 """Which of our packages each may import, besides itself."""
@@ -35,7 +58,7 @@ USES = {
 IN_THE_CLOUD = {"bovespa": set(), "lambda_handler": {"boto3", "botocore"}}
 """What a package may import that is neither ours nor the standard library; those not named here may import anything."""
 
-PRODUCT = ("bovespa", "api", "app", "scrap", "s3_bucket_manager", "lambda_handler", "glue")
+PRODUCT = ("bovespa", "api", "app", "scrap", "maintenance", "s3_bucket_manager", "lambda_handler", "glue")
 
 REACHES_OUT = {
     *(

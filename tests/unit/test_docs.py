@@ -30,6 +30,7 @@ from glue.job import ALL_SESSIONS, parse_arguments
 from glue.schema import PARTITION_COLUMNS, REFINED_COLUMNS
 from infrastructure.template import TEMPLATE, read
 from local.synthetic import synthetic_csv
+from maintenance.findings import Kind
 from tests import markdown
 from tests.conftest import PROJECT
 
@@ -208,8 +209,9 @@ def test_the_commands_that_are_checked_are_the_ones_that_matter() -> None:
     assert {
         ("-m", "local", "up"),
         ("-m", "local", "query"),
-        ("-m", "local.b3_stand_in"),
         ("-m", "infrastructure.deploy"),
+        ("-m", "flask", "--app", "app", "doctor"),
+        ("-m", "flask", "--app", "app", "import-csv"),
         ("-m", "flask", "--app", "app", "ingest"),
         ("-m", "flask", "--app", "app", "hash-password"),
     } <= set(COMMANDS)
@@ -240,6 +242,10 @@ def test_the_runs_of_the_runbook_are_understood_by_the_job() -> None:
         asked.append(parse_arguments([*others, *(part for pair in given.items() for part in pair)]).sessions)
     assert None in asked, f"no run over {ALL_SESSIONS!r}"
     assert (Session("IBOV", dt.date(2025, 2, 3)),) in asked
+
+
+def test_the_runbook_says_what_every_finding_of_the_doctor_means() -> None:
+    assert [name.strip("`") for name in table_with(RUNBOOK, "missing_session")] == [kind.value for kind in Kind]
 
 
 @EVERY_README

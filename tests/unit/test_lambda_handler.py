@@ -14,9 +14,9 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from bovespa.errors import ConfigurationError, UnexpectedEvent
-from bovespa.layout import Session
+from bovespa.layout import Import, Session
 from lambda_handler import lambda_handler as function
-from lambda_handler.lambda_handler import lambda_handler, raw_sessions, start_runs
+from lambda_handler.lambda_handler import Announcement, announcements, import_id, lambda_handler, start_runs
 
 BUCKET = "bovespa-raw-111122223333-sa-east-1"
 FIRST = Session("IBOV", dt.date(2025, 2, 3))
@@ -55,6 +55,18 @@ def event(*records: Mapping[str, Any]) -> dict[str, Any]:
     return {"Records": list(records)}
 
 
+def subjects(sent: Mapping[str, Any], bucket: str) -> list[Session | Import]:
+    return [announced.subject for announced in announcements(sent, bucket)]
+
+
+def arrival(subject: Session | Import, version_id: str | None = "v1") -> Announcement:
+    return Announcement(subject, subject.raw_key if isinstance(subject, Session) else subject.key, version_id)
+
+
+def nobodys(_announced: Announcement) -> None:
+    """No object came with an import."""
+
+
 class Runs:
     """Stands where the Glue client's `start_job_run` is: keeps the requests and answers as Glue does."""
 
@@ -71,37 +83,37 @@ class Runs:
 
 
 def test_a_raw_object_asks_for_its_session() -> None:
-    assert raw_sessions(event(record(FIRST.raw_key)), BUCKET) == [FIRST]
+    assert subjects(event(record(FIRST.raw_key)), BUCKET) == [FIRST]
 
 
 def test_a_key_with_every_sign_encoded_is_understood() -> None:
     everything = quote_plus(FIRST.raw_key)
     assert "%3D" in everything
     assert "%2F" in everything
-    assert raw_sessions(event(record("", key=everything)), BUCKET) == [FIRST]
+    assert subjects(event(record("", key=everything)), BUCKET) == [FIRST]
 
 
 def test_a_plain_key_is_not_decoded_into_another_one() -> None:
-    assert raw_sessions(event(record("", key=FIRST.raw_key)), BUCKET) == [FIRST]
+    assert subjects(event(record("", key=FIRST.raw_key)), BUCKET) == [FIRST]
 
 
 def test_every_record_counts_in_its_order() -> None:
-    assert raw_sessions(event(record(SECOND.raw_key), record(FIRST.raw_key)), BUCKET) == [SECOND, FIRST]
+    assert subjects(event(record(SECOND.raw_key), record(FIRST.raw_key)), BUCKET) == [SECOND, FIRST]
 
 
 def test_a_session_that_is_announced_twice_runs_once() -> None:
     twice = event(record(FIRST.raw_key), record(SECOND.raw_key), record(FIRST.raw_key))
-    assert raw_sessions(twice, BUCKET) == [FIRST, SECOND]
+    assert subjects(twice, BUCKET) == [FIRST, SECOND]
 
 
 @pytest.mark.parametrize("name", ["Put", "Post", "Copy", "CompleteMultipartUpload"])
 def test_every_way_to_create_an_object_counts(name: str) -> None:
-    assert raw_sessions(event(record(FIRST.raw_key, eventName=f"ObjectCreated:{name}")), BUCKET) == [FIRST]
+    assert subjects(event(record(FIRST.raw_key, eventName=f"ObjectCreated:{name}")), BUCKET) == [FIRST]
 
 
 @pytest.mark.parametrize("name", ["ObjectRemoved:Delete", "ObjectRestore:Completed", "LifecycleExpiration:Delete"])
 def test_what_creates_nothing_is_ignored(name: str) -> None:
-    assert raw_sessions(event(record(FIRST.raw_key, eventName=name)), BUCKET) == []
+    assert subjects(event(record(FIRST.raw_key, eventName=name)), BUCKET) == []
 
 
 @pytest.mark.parametrize(
@@ -115,11 +127,11 @@ def test_what_creates_nothing_is_ignored(name: str) -> None:
     ],
 )
 def test_foreign_keys_are_ignored(key: str) -> None:
-    assert raw_sessions(event(record(key), record(FIRST.raw_key)), BUCKET) == [FIRST]
+    assert subjects(event(record(key), record(FIRST.raw_key)), BUCKET) == [FIRST]
 
 
 def test_empty_objects_are_ignored() -> None:
-    assert raw_sessions(event(record(FIRST.raw_key, size=0)), BUCKET) == []
+    assert subjects(event(record(FIRST.raw_key, size=0)), BUCKET) == []
 
 
 def test_the_test_event_of_s3_is_ignored() -> None:
@@ -131,7 +143,7 @@ def test_the_test_event_of_s3_is_ignored() -> None:
         "RequestId": "5582815E1AEA5ADF",
         "HostId": "8cLeGAmw098X5cv4Zkwcmo8vvZa3eH3eKxsPzbB9wrR+YstdA6Knx4Ip8EXAMPLE",
     }
-    assert raw_sessions(sent, BUCKET) == []
+    assert subjects(sent, BUCKET) == []
 
 
 @pytest.mark.parametrize(
@@ -147,23 +159,23 @@ def test_the_test_event_of_s3_is_ignored() -> None:
 )
 def test_a_key_that_looks_like_ours_and_is_not_is_an_error(key: str) -> None:
     with pytest.raises(UnexpectedEvent):
-        raw_sessions(event(record(FIRST.raw_key), record(key)), BUCKET)
+        subjects(event(record(FIRST.raw_key), record(key)), BUCKET)
 
 
 def test_the_error_names_the_key_as_people_write_it() -> None:
     with pytest.raises(UnexpectedEvent, match=r"portfolio/a = é\.parquet"):
-        raw_sessions(event(record("portfolio/a = é.parquet")), BUCKET)
+        subjects(event(record("portfolio/a = é.parquet")), BUCKET)
 
 
 @pytest.mark.parametrize("version", ["2.0", "2.1", "2.6", "2.99"])
 def test_minor_versions_of_the_event_do_not_matter(version: str) -> None:
-    assert raw_sessions(event(record(FIRST.raw_key, eventVersion=version)), BUCKET) == [FIRST]
+    assert subjects(event(record(FIRST.raw_key, eventVersion=version)), BUCKET) == [FIRST]
 
 
 @pytest.mark.parametrize("version", ["1.0", "3.0", "20.1", "", None])
 def test_another_major_version_of_the_event_is_an_error(version: str | None) -> None:
     with pytest.raises(UnexpectedEvent, match="version"):
-        raw_sessions(event(record(FIRST.raw_key, eventVersion=version)), BUCKET)
+        subjects(event(record(FIRST.raw_key, eventVersion=version)), BUCKET)
 
 
 def test_the_documented_event_of_version_2_1_is_understood() -> None:
@@ -186,12 +198,12 @@ def test_the_documented_event_of_version_2_1_is_understood() -> None:
                     "eTag": "d41d8cd98f00b204e9800998ecf8427e", "versionId": "096fKKXTRTtl3on89fVO.nfljtsv6qko",
                     "sequencer": "0055AED6DCD90281E5"}}}]}
     """)
-    assert raw_sessions(documented, "mybucket") == [FIRST]
+    assert subjects(documented, "mybucket") == [FIRST]
 
 
 def test_another_bucket_is_an_error() -> None:
     with pytest.raises(UnexpectedEvent, match="somebody-elses"):
-        raw_sessions(event(record(FIRST.raw_key, bucket="somebody-elses")), BUCKET)
+        subjects(event(record(FIRST.raw_key, bucket="somebody-elses")), BUCKET)
 
 
 @pytest.mark.parametrize(
@@ -210,14 +222,14 @@ def test_another_bucket_is_an_error() -> None:
 )
 def test_what_is_no_notification_of_s3_is_an_error(sent: dict[str, Any]) -> None:
     with pytest.raises(UnexpectedEvent):
-        raw_sessions(sent, BUCKET)
+        subjects(sent, BUCKET)
 
 
 def test_each_session_starts_one_run() -> None:
     runs = Runs()
-    assert start_runs([FIRST, SECOND], "bovespa-refine", runs) == [
-        {"session": "IBOV/2025-02-03", "job_run_id": "jr_IBOV/2025-02-03"},
-        {"session": "SMLL/2025-02-04", "job_run_id": "jr_SMLL/2025-02-04"},
+    assert start_runs([arrival(FIRST), arrival(SECOND)], "bovespa-refine", runs, nobodys) == [
+        {"sessions": "IBOV/2025-02-03", "job_run_id": "jr_IBOV/2025-02-03"},
+        {"sessions": "SMLL/2025-02-04", "job_run_id": "jr_SMLL/2025-02-04"},
     ]
     assert runs.requests == [
         {"JobName": "bovespa-refine", "Arguments": {"--sessions": "IBOV/2025-02-03"}},
@@ -236,7 +248,7 @@ def test_each_session_starts_one_run() -> None:
 def test_a_run_that_cannot_start_is_raised_after_the_others_started(error: Exception) -> None:
     runs = Runs(IBOV=error)
     with pytest.raises(ExceptionGroup, match="1 of 2 runs") as raised:
-        start_runs([FIRST, SECOND], "bovespa-refine", runs)
+        start_runs([arrival(FIRST), arrival(SECOND)], "bovespa-refine", runs, nobodys)
     assert raised.value.exceptions == (error,)
     assert "IBOV/2025-02-03" in error.__notes__[0]
     assert [request["Arguments"]["--sessions"] for request in runs.requests] == ["IBOV/2025-02-03", "SMLL/2025-02-04"]
@@ -244,14 +256,14 @@ def test_a_run_that_cannot_start_is_raised_after_the_others_started(error: Excep
 
 def test_an_error_of_ours_is_not_taken_for_one_of_glue() -> None:
     with pytest.raises(ZeroDivisionError):
-        start_runs([FIRST], "bovespa-refine", Runs(IBOV=ZeroDivisionError()))
+        start_runs([arrival(FIRST)], "bovespa-refine", Runs(IBOV=ZeroDivisionError()), nobodys)
 
 
 def test_a_started_run_is_logged_with_its_session_and_id(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    start_runs([FIRST], "bovespa-refine", Runs())
+    start_runs([arrival(FIRST)], "bovespa-refine", Runs(), nobodys)
     (line,) = caplog.records
-    assert (line.__dict__["session"], line.__dict__["job_run_id"]) == ("IBOV/2025-02-03", "jr_IBOV/2025-02-03")
+    assert (line.__dict__["sessions"], line.__dict__["job_run_id"]) == ("IBOV/2025-02-03", "jr_IBOV/2025-02-03")
 
 
 def test_every_missing_setting_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,6 +271,65 @@ def test_every_missing_setting_is_named_at_once(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(ConfigurationError, match="GLUE_JOB_NAME, RAW_BUCKET_NAME"):
         lambda_handler(event(record(FIRST.raw_key)), None)
+
+
+def test_a_manifest_asks_for_one_run_over_its_import() -> None:
+    made_by = Import("20250203T120000-000001-0f")
+    assert announcements(event(record(made_by.key)), BUCKET) == [
+        Announcement(made_by, made_by.key, "096fKKXTRTtl3on89fVO.nfljtsv6qko")
+    ]
+    runs = Runs()
+    # A manifest is never asked who brought it.
+    start_runs([arrival(made_by)], "bovespa-refine", runs, {}.__getitem__)
+    assert runs.requests == [{"JobName": "bovespa-refine", "Arguments": {"--sessions": f"import:{made_by.import_id}"}}]
+
+
+@pytest.mark.parametrize("key", ["imports/.json", "imports/a/b.json", "imports/ç.json"])
+def test_a_key_that_looks_like_a_manifest_and_is_not_is_an_error(key: str) -> None:
+    with pytest.raises(UnexpectedEvent):
+        announcements(event(record(key)), BUCKET)
+
+
+def test_an_object_that_an_import_brought_starts_nothing_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    runs = Runs()
+    brought = {arrival(FIRST): "0f"}
+    started = start_runs([arrival(FIRST), arrival(SECOND)], "bovespa-refine", runs, brought.get)
+    assert [one["sessions"] for one in started] == [str(SECOND)]
+    (line,) = [line for line in caplog.records if "ignored" in line.message]
+    assert (line.__dict__["sessions"], line.__dict__["import_id"]) == (str(FIRST), "0f")
+
+
+def test_of_two_versions_in_one_event_only_the_one_that_no_import_brought_counts() -> None:
+    runs = Runs()
+    both = [arrival(FIRST, "imported"), arrival(FIRST, "collected"), arrival(FIRST, "again")]
+    asked: list[str | None] = []
+
+    def brought_by(announced: Announcement) -> str | None:
+        asked.append(announced.version_id)
+        return "0f" if announced.version_id == "imported" else None
+
+    start_runs(both, "bovespa-refine", runs, brought_by)
+    assert [request["Arguments"]["--sessions"] for request in runs.requests] == [str(FIRST)]
+    assert asked == ["imported", "collected"]
+
+
+def test_an_object_that_s3_does_not_show_keeps_no_other_run_from_starting() -> None:
+    refused = ClientError(
+        {"Error": {"Code": "403"}, "ResponseMetadata": {"HTTPStatusCode": 403}},  # type: ignore[typeddict-item]
+        "HeadObject",
+    )
+
+    def brought_by(announced: Announcement) -> str | None:
+        if announced.subject == FIRST:
+            raise refused
+        return None
+
+    runs = Runs()
+    with pytest.raises(ExceptionGroup, match="1 of 2 runs") as raised:
+        start_runs([arrival(FIRST), arrival(SECOND)], "bovespa-refine", runs, brought_by)
+    assert raised.value.exceptions == (refused,)
+    assert [request["Arguments"]["--sessions"] for request in runs.requests] == [str(SECOND)]
 
 
 @pytest.fixture
@@ -277,6 +348,14 @@ def glue(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
             self.end_headers()
             self.wfile.write(json.dumps(answer).encode())
 
+        def do_HEAD(self) -> None:
+            """S3's answer: an object that no import brought."""
+            self.send_response(404 if "gone" in self.path else 403 if "secret" in self.path else 200)
+            for name in ("import-id", "way"):
+                if name in self.path:
+                    self.send_header(f"x-amz-meta-{name}", "0f")
+            self.end_headers()
+
         def log_message(self, *_arguments: object) -> None:
             """Keep the test's output clean."""
 
@@ -286,16 +365,31 @@ def glue(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
         monkeypatch.setenv("GLUE_JOB_NAME", "bovespa-refine")
         monkeypatch.setenv("RAW_BUCKET_NAME", BUCKET)
-        function._glue_client.cache_clear()
+        function._client.cache_clear()
         yield received
-        function._glue_client.cache_clear()
+        function._client.cache_clear()
         server.shutdown()
         thread.join()
 
 
+@pytest.mark.parametrize(("version_id", "found"), [("v-import-id", "0f"), ("v-way", None), ("v-gone", None)])
+def test_the_announced_version_tells_which_import_brought_it(
+    glue: list[dict[str, Any]], version_id: str, found: str | None
+) -> None:
+    assert glue == []
+    assert import_id(function._client("s3"), BUCKET, arrival(FIRST, version_id)) == found
+    assert import_id(function._client("s3"), BUCKET, arrival(FIRST, None)) is None
+
+
+def test_a_version_that_may_not_be_seen_is_an_error(glue: list[dict[str, Any]]) -> None:
+    assert glue == []
+    with pytest.raises(ClientError, match="403"):
+        import_id(function._client("s3"), BUCKET, arrival(FIRST, "secret"))
+
+
 def test_the_function_asks_glue_again_when_it_is_throttled(glue: list[dict[str, Any]]) -> None:
     answer = lambda_handler(event(record(FIRST.raw_key)), None)
-    assert answer == [{"session": "IBOV/2025-02-03", "job_run_id": "jr_2"}]
+    assert answer == [{"sessions": "IBOV/2025-02-03", "job_run_id": "jr_2"}]
     wanted = {
         "operation": "AWSGlue.StartJobRun",
         "JobName": "bovespa-refine",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 
 import pytest
 
 from bovespa.errors import InvalidRequest, UnexpectedEvent
-from bovespa.layout import Receipt, RefinedPartition, Session, quarantine_key
+from bovespa.imports import ImportManifest
+from bovespa.layout import Import, Receipt, RefinedPartition, Session, quarantine_key
 
 SESSION = Session("IBOV", dt.date(2025, 2, 3))
 
@@ -24,7 +26,10 @@ def test_keys_are_those_of_the_contract() -> None:
 def test_keys_round_trip() -> None:
     assert Session.from_raw_key(SESSION.raw_key) == SESSION
     assert Session.parse(str(SESSION)) == SESSION
-    for item in (RefinedPartition(SESSION, "PETR4"), Receipt(SESSION, "d41d8cd98f00b204e9800998ecf8427e-2")):
+    made_by = Import("20250203T120000-000001-0f")
+    assert made_by.key == "imports/20250203T120000-000001-0f.json"
+    assert Import.parse(str(made_by)) == made_by
+    for item in (made_by, RefinedPartition(SESSION, "PETR4"), Receipt(SESSION, "d41d8cd98f00b204e9800998ecf8427e-2")):
         assert type(item).from_key(item.key) == item
 
 
@@ -51,3 +56,39 @@ def test_other_keys_are_not_raw_sessions(key: str) -> None:
 def test_other_texts_are_not_sessions(text: str) -> None:
     with pytest.raises(InvalidRequest):
         Session.parse(text)
+
+
+@pytest.mark.parametrize("text", ["import:", "import:a/b", "import:a,IBOV/2025-02-03", "all", "import:0f\n"])
+def test_other_texts_are_not_imports(text: str) -> None:
+    with pytest.raises(InvalidRequest):
+        Import.parse(text)
+
+
+@pytest.mark.parametrize("key", ["imports/.json", "imports/a/b.json", "imports/a.json.bak", "other/imports/a.json"])
+def test_other_keys_are_not_manifests(key: str) -> None:
+    with pytest.raises(UnexpectedEvent):
+        Import.from_key(key)
+
+
+def test_a_manifest_round_trips() -> None:
+    manifest = ImportManifest(
+        Import("0f"), (SESSION, Session("SMLL", dt.date(2025, 2, 4))), dt.datetime(2025, 2, 3, 12, tzinfo=dt.UTC)
+    )
+    assert ImportManifest.from_json(manifest.to_json()) == manifest
+    content = json.loads(manifest.to_json())
+    assert (content["import_id"], content["sessions"]) == ("0f", ["IBOV/2025-02-03", "SMLL/2025-02-04"])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"import_id": "../a", "sessions": [], "created_at": "2025-02-03", "code_version": "1"}',
+        b'{"import_id": "a", "sessions": ["IBOV"], "created_at": "2025-02-03", "code_version": "1"}',
+    ],
+)
+def test_what_is_no_manifest_is_refused(content: bytes) -> None:
+    with pytest.raises(UnexpectedEvent):
+        ImportManifest.from_json(content)

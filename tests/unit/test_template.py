@@ -14,7 +14,16 @@ import duckdb
 import pytest
 import sqlglot
 
-from bovespa.layout import RAW_PREFIX, RAW_SUFFIX, RefinedPartition, Session, quarantine_key
+from bovespa.layout import (
+    IMPORT_PREFIX,
+    IMPORT_SUFFIX,
+    RAW_PREFIX,
+    RAW_SUFFIX,
+    Import,
+    RefinedPartition,
+    Session,
+    quarantine_key,
+)
 from bovespa.settings import Settings
 from glue.schema import PARTITION_COLUMNS, REFINED_COLUMNS
 from infrastructure.package import PROJECT, build
@@ -87,7 +96,21 @@ def test_the_function_may_start_the_job_and_nothing_else_of_glue() -> None:
     actions = [
         action for name, statement in granted() if name == "StartRefineRole" for action in as_list(statement["Action"])
     ]
-    assert sorted(actions) == ["glue:StartJobRun", "logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"]
+    assert sorted(actions) == [
+        "glue:StartJobRun",
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+        "s3:GetObject",
+        "s3:GetObjectVersion",
+        "sqs:SendMessage",
+    ]
+
+
+def test_the_function_may_read_raw_portfolios_and_no_other_object() -> None:
+    statements = [found for name, found in granted() if name == "StartRefineRole" and "s3:" in str(found["Action"])]
+    assert [found["Resource"]["Fn::Sub"].rpartition(":::")[2] for found in statements] == [
+        f"${{Name}}-raw-${{AWS::AccountId}}-${{AWS::Region}}/{RAW_PREFIX}*"
+    ]
 
 
 def test_the_job_cannot_change_raw_objects() -> None:
@@ -109,6 +132,9 @@ def test_the_api_may_write_where_its_keys_are() -> None:
     refused = quarantine_key(dt.datetime(2025, 2, 3, 9, tzinfo=dt.UTC), "0f", ".csv")
     keys = [session.raw_key, session.source_key("0f"), refused]
     assert [[key.startswith(prefix.removesuffix("*")) for prefix in allowed].count(True) for key in keys] == [1, 1, 1]
+    (manifests,) = [found for name, found in granted() if name == "ApiAccess" and found["Sid"] == "AnnounceImports"]
+    assert manifests["Action"] == "s3:PutObject"
+    assert manifests["Resource"] == {"Fn::Sub": f"arn:${{AWS::Partition}}:s3:::${{RawBucket}}/{IMPORT_PREFIX}*"}
 
 
 @pytest.mark.parametrize("name", of_type("AWS::S3::Bucket"))
@@ -150,14 +176,18 @@ def test_current_refined_objects_do_not_expire() -> None:
 
 
 def test_the_notification_announces_exactly_the_raw_keys() -> None:
-    (notification,) = RESOURCES["RawBucket"]["Properties"]["NotificationConfiguration"]["LambdaConfigurations"]
-    assert notification == {
-        "Event": "s3:ObjectCreated:*",
-        "Function": {"Fn::GetAtt": "StartRefine.Arn"},
-        "Filter": {
-            "S3Key": {"Rules": [{"Name": "prefix", "Value": RAW_PREFIX}, {"Name": "suffix", "Value": RAW_SUFFIX}]}
-        },
-    }
+    notifications = RESOURCES["RawBucket"]["Properties"]["NotificationConfiguration"]["LambdaConfigurations"]
+    assert notifications == [
+        {
+            "Event": "s3:ObjectCreated:*",
+            "Function": {"Fn::GetAtt": "StartRefine.Arn"},
+            "Filter": {"S3Key": {"Rules": [{"Name": "prefix", "Value": prefix}, {"Name": "suffix", "Value": suffix}]}},
+        }
+        for prefix, suffix in ((RAW_PREFIX, RAW_SUFFIX), (IMPORT_PREFIX, IMPORT_SUFFIX))
+    ]
+    made_by = Import("0f")
+    assert made_by.key.startswith(IMPORT_PREFIX)
+    assert made_by.key.endswith(IMPORT_SUFFIX)
 
 
 def test_only_the_raw_bucket_of_this_account_may_invoke_the_function() -> None:

@@ -1,0 +1,225 @@
+"""The work behind `flask import-csv`: files to parsed sessions to the raw bucket, and one Glue run for all of them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import quote
+
+from bovespa.errors import InvalidPortfolio, StorageUnavailable, UnreadablePortfolio
+from bovespa.imports import ImportManifest
+from bovespa.layout import Import, Session
+from bovespa.portfolio import Portfolio
+from bovespa.portfolio_csv import MAX_BYTES, parse_csv, parse_file_name
+from bovespa.records import Provenance, StoredSession, StoreStatus
+
+WAY = "import"
+_FILES_AT_ONCE = 64
+"""Files in memory; what bounds the import of twenty years."""
+_WRITERS = 8
+"""A session is three small requests, so an import mostly waits for the bucket."""
+
+
+class ImportStore(Protocol):
+    """Where sessions are kept."""
+
+    def store(self, portfolio: Portfolio, content: bytes, provenance: Provenance) -> StoredSession:
+        """Keep the bytes and publish the portfolio, unless nothing in it is new."""
+
+    def quarantine(self, content: bytes, error: InvalidPortfolio, provenance: Provenance) -> str:
+        """Keep bytes that must not be published, and say where."""
+
+    def announce(self, manifest: ImportManifest) -> str:
+        """Start the import's one Glue run, and say where its manifest is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A file that was not imported, and why."""
+
+    path: Path
+    code: str
+    reason: str
+    quarantine_uri: str | None
+    """Where its bytes are kept; None when they could not be read, or are no daily portfolio by their size."""
+
+    def as_json(self) -> dict[str, str | None]:
+        """What a caller is told, in terms of JSON."""
+        return {
+            "file": str(self.path),
+            "code": self.code,
+            "reason": self.reason,
+            "quarantine_uri": self.quarantine_uri,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What an import did."""
+
+    made_by: Import
+    files: int
+    """How many were given; those that are not counted below were not reached."""
+    stored: int
+    """Files whose session was put into the raw bucket."""
+    unchanged: int
+    """Files that say nothing new."""
+    refused: tuple[Refused, ...]
+    sessions: tuple[Session, ...]
+    """The sessions that were put, each once, in order."""
+    manifest_uri: str | None
+    """The manifest that starts the Glue run; None when nothing was put, or when it could not be written."""
+    interrupted_by: str | None
+    """Why the import ended early."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every file is in the raw bucket."""
+        return not self.refused and self.interrupted_by is None
+
+    def as_json(self) -> dict[str, object]:
+        """What a caller is told, in terms of JSON."""
+        return {
+            "import_id": self.made_by.import_id,
+            "files": self.files,
+            "stored": self.stored,
+            "unchanged": self.unchanged,
+            "refused": [one.as_json() for one in self.refused],
+            "sessions": len(self.sessions),
+            "manifest_uri": self.manifest_uri,
+            "interrupted_by": self.interrupted_by,
+        }
+
+
+def find_files(paths: Iterable[Path]) -> list[Path]:
+    """Return the files to import, each once: those named, and every `.csv` below the folders named, by name."""
+    found: dict[Path, Path] = {}
+    for path in paths:
+        inside = (
+            sorted(one for one in path.rglob("*") if one.suffix.lower() == ".csv" and one.is_file())
+            if path.is_dir()
+            else [path]
+        )
+        for one in inside:
+            found.setdefault(one.resolve(), one)
+    return list(found.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _ParsedFile:
+    path: Path
+    content: bytes
+    portfolio: Portfolio
+
+
+class Importer:
+    """Brings files into the raw bucket."""
+
+    def __init__(self, store: ImportStore, *, clock: Callable[[], dt.datetime]) -> None:
+        self._store = store
+        self._clock = clock
+
+    def run(
+        self, files: Sequence[Path], made_by: Import, *, advance: Callable[[int], None] = lambda _files: None
+    ) -> ImportReport:
+        """Import *files*, then announce what they brought, so that one Glue run refines it.
+
+        Of two files of one session, the later one holds if they differ. A file that is refused does not keep the others
+        from being stored. When the bucket fails, the import ends; what was stored until then is announced.
+
+        Args:
+            files: What to import.
+            made_by: The import's id, as no other import has it.
+            advance: Told how many files more are done.
+        """
+        refused: list[Refused] = []
+        stored: list[StoredSession] = []
+        interrupted_by: str | None = None
+        manifest_uri: str | None = None
+        try:
+            with ThreadPoolExecutor(_WRITERS) as writers:
+                for batch in _batches(files, _FILES_AT_ONCE):
+                    groups: defaultdict[Session, list[_ParsedFile]] = defaultdict(list)
+                    for path in batch:
+                        parsed = self._parse(path, made_by)
+                        if isinstance(parsed, Refused):
+                            refused.append(parsed)
+                            advance(1)
+                        else:
+                            groups[Session(parsed.portfolio.index_code, parsed.portfolio.session_date)].append(parsed)
+                    # The files of one session go one after the other: their order decides which one holds.
+                    futures = [writers.submit(self._put, group, made_by, stored) for group in groups.values()]
+                    for future, group in zip(futures, groups.values(), strict=True):
+                        future.result()
+                        advance(len(group))
+        except StorageUnavailable as error:
+            interrupted_by = str(error)
+        finally:
+            # Also when the operator stops the import: what it stored shall not wait for somebody to notice.
+            sessions = tuple(sorted({one.session for one in stored if one.status is StoreStatus.STORED}))
+            if sessions:
+                try:
+                    manifest_uri = self._store.announce(ImportManifest(made_by, sessions, self._clock()))
+                except StorageUnavailable as error:
+                    interrupted_by = interrupted_by or str(error)
+        published = sum(one.status is StoreStatus.STORED for one in stored)
+        return ImportReport(
+            made_by,
+            files=len(files),
+            stored=published,
+            unchanged=len(stored) - published,
+            refused=tuple(refused),
+            sessions=sessions,
+            manifest_uri=manifest_uri,
+            interrupted_by=interrupted_by,
+        )
+
+    def _parse(self, path: Path, made_by: Import) -> _ParsedFile | Refused:
+        try:
+            with path.open("rb") as file:
+                content = file.read(MAX_BYTES + 1)
+        except OSError as error:
+            return Refused(path, UnreadablePortfolio.code, f"the file cannot be read: {error.strerror}", None)
+        try:
+            return _ParsedFile(path, content, parse_csv(content, file_name=path.name))
+        except InvalidPortfolio as error:
+            kept = None
+            if len(content) <= MAX_BYTES:
+                kept = self._store.quarantine(content, error, self._provenance(path, None, made_by))
+            return Refused(path, error.code, str(error), kept)
+
+    def _put(self, group: Iterable[_ParsedFile], made_by: Import, stored: list[StoredSession]) -> None:
+        for file in group:
+            provenance = self._provenance(file.path, file.portfolio.index_code, made_by)
+            stored.append(self._store.store(file.portfolio, file.content, provenance))
+
+    def _provenance(self, path: Path, index_code: str | None, made_by: Import) -> Provenance:
+        named = parse_file_name(path.name)
+        return Provenance(
+            index_code=index_code or (named[0] if named else ""),
+            file_name=path.name,
+            # The folder is the operator's own business.
+            url=f"file:{quote(path.name)}",
+            received_at=self._clock(),
+            way=WAY,
+            import_id=made_by.import_id,
+        )
+
+
+def new_import(moment: dt.datetime, files: Iterable[Path]) -> Import:
+    """Return an id that no other import has: its time to the microsecond, and a digest of what it was given."""
+    digest = hashlib.sha256("\0".join(str(path.resolve()) for path in files).encode("utf-8", "surrogateescape"))
+    return Import(f"{moment.astimezone(dt.UTC):%Y%m%dT%H%M%S-%f}-{digest.hexdigest()[:8]}")
+
+
+def _batches(files: Iterable[Path], size: int) -> Iterator[list[Path]]:
+    remaining = iter(files)
+    while batch := list(islice(remaining, size)):
+        yield batch

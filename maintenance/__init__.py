@@ -1,0 +1,1 @@
+"""What an operator runs to see whether everything is there, and to mend it."""

@@ -1,0 +1,334 @@
+"""The doctor's knowledge: what the buckets, the catalog and the runs hold, in; what is wrong with it, out. No I/O."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bovespa.calendar import trading_days
+from bovespa.errors import InvalidPortfolio
+from bovespa.layout import RefinedPartition, Session
+from bovespa.portfolio import Portfolio
+from bovespa.portfolio_csv import parse_csv
+from bovespa.session_state import JobRun, RawObject, State, state_of
+from maintenance.findings import Cure, Finding, Kind
+from s3_bucket_manager.manager import is_news
+from s3_bucket_manager.raw_parquet import read_facts, read_portfolio
+
+_RUN_IT = "`doctor --repair` starts a run over the session."
+_REBUILD_IT = "`doctor --repair` makes it anew from the bytes and refines the session."
+_Found = Callable[[Kind, str, str, Cure], Finding]
+_SHOWN = 5
+"""How many tickers of a session a finding names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Bytes of B3 that are kept for a session."""
+
+    sha256: str
+    """The digest that the key names."""
+    arrived_at: dt.datetime
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A session's raw object, opened."""
+
+    stored: RawObject
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFacts:
+    """Everything that is known of one session, whichever part of it exists."""
+
+    session: Session
+    raw: Raw | None = None
+    sources: tuple[Source, ...] = ()
+    files: frozenset[str] = frozenset()
+    """Tickers that have a file in the refined bucket."""
+    foreign_keys: tuple[str, ...] = ()
+    """Other objects in the session's folder of the refined bucket."""
+    partitions: Mapping[str, str] = field(default_factory=dict)
+    """Location of each ticker that the catalog has."""
+    receipts: frozenset[str] = frozenset()
+    """Versions of the raw object that a receipt speaks of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A refused file that is kept."""
+
+    key: str
+    index_code: str
+    file_name: str
+    reason: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """What there is of one index within a period."""
+
+    index_code: str
+    refined_bucket: str
+    sessions: tuple[SessionFacts, ...]
+    """Every session of which anything exists."""
+    runs: tuple[JobRun, ...]
+    """Runs of the job, at least back to the oldest session without a receipt."""
+    quarantined: tuple[Quarantined, ...] = ()
+    foreign_keys: tuple[str, ...] = ()
+    """URIs of objects of the index that are in no session's place."""
+    first_stored: dt.date | None = None
+    """Date of the first raw session of the index, within the period or not."""
+
+
+def check(inventory: Inventory, *, first: dt.date, last: dt.date, today: dt.date) -> list[Finding]:
+    """Return everything that is wrong with an index, by session.
+
+    Args:
+        inventory: What there is.
+        first: The period's first day.
+        last: The period's last day.
+        today: B3's date. Its session is not over, so that it is not stored yet is no gap.
+    """
+    findings: list[Finding] = []
+    for facts in inventory.sessions:
+        findings += _check_session(facts, inventory)
+    findings += _gaps(inventory, first, min(last, today - dt.timedelta(days=1)))
+    findings.sort(key=lambda one: (one.session.session_date if one.session else dt.date.max, one.kind))
+    code = inventory.index_code
+    known = {source.sha256 for facts in inventory.sessions for source in facts.sources}
+    for refused in inventory.quarantined:
+        if refused.sha256 not in known:
+            findings.append(
+                Finding(
+                    Kind.QUARANTINED,
+                    code,
+                    None,
+                    f"{refused.key} ({refused.file_name or 'no name'}): {refused.reason}",
+                    "See the runbook, *A file was refused*: import it, or delete it and its .json.",
+                    Cure.BY_HAND,
+                )
+            )
+    for uri in inventory.foreign_keys:
+        findings.append(
+            Finding(Kind.FOREIGN_OBJECT, code, None, f"{uri} is none of ours.", "Move or delete it.", Cure.BY_HAND)
+        )
+    return findings + _failed_runs(inventory)
+
+
+def best_source(session: Session, sources: Iterable[Source]) -> tuple[Source, Portfolio] | None:
+    """Return the bytes that the raw object of *session* is to be made from: what storing them in order would keep."""
+    best: tuple[Source, Portfolio] | None = None
+    for source in sorted(sources, key=lambda one: (one.arrived_at, one.sha256)):
+        if hashlib.sha256(source.content).hexdigest() != source.sha256:
+            continue
+        try:
+            portfolio = parse_csv(source.content, index_code=session.index_code, session_date=session.session_date)
+        except InvalidPortfolio:
+            continue
+        if best is None or is_news(portfolio, best[1]):
+            best = source, portfolio
+    return best
+
+
+def raw_defect(facts: SessionFacts, raw: Raw) -> str | None:
+    """Return in what the raw object differs from the bytes that it says it was made from, None if in nothing."""
+    try:
+        portfolio = read_portfolio(raw.content, facts.session)
+        digest = read_facts(raw.content).get("source_sha256", "")
+    except InvalidPortfolio as error:
+        return f"it cannot be read: {error.reason}"
+    (named,) = [source for source in facts.sources if source.sha256 == digest] or (None,)
+    if named is None:
+        return None if digest else "it does not say which bytes it was made from"
+    if hashlib.sha256(named.content).hexdigest() != digest:
+        return None
+    try:
+        expected = parse_csv(
+            named.content, index_code=facts.session.index_code, session_date=facts.session.session_date
+        )
+    except InvalidPortfolio as error:
+        return f"the bytes that it names are no portfolio of this session: {error}"
+    return None if portfolio == expected else "its rows are not those of the bytes that it names"
+
+
+def _check_session(facts: SessionFacts, inventory: Inventory) -> Iterator[Finding]:
+    session = facts.session
+
+    def found(kind: Kind, detail: str, remedy: str, cure: Cure) -> Finding:
+        return Finding(kind, inventory.index_code, session, detail, remedy, cure)
+
+    for source in facts.sources:
+        if hashlib.sha256(source.content).hexdigest() != source.sha256:
+            yield found(
+                Kind.SOURCE_DAMAGED,
+                f"{session.source_key(source.sha256)} does not hold the bytes that its name says.",
+                "Restore the first version of the object: the bucket is versioned.",
+                Cure.BY_HAND,
+            )
+    if facts.raw is None:
+        yield from _without_raw(facts, found)
+        return
+    yield from _check_raw(facts, facts.raw, found)
+    state = state_of(
+        session, facts.raw.stored, has_receipt=facts.raw.stored.version in facts.receipts, runs=inventory.runs
+    )
+    if state.state is State.REFINING:
+        run = "" if state.run is None else f" ({state.run.run_id})"
+        yield found(Kind.REFINING, f"A run is at work or waits for its turn{run}.", "Look again later.", Cure.WAIT)
+        return
+    if state.state is State.FAILED and state.run is not None:
+        why = (state.run.error or state.run.state).splitlines()[0][:200]
+        yield found(Kind.RUN_FAILED, f"Run {state.run.run_id} failed: {why}", _RUN_IT, Cure.REFINE)
+    elif state.state is State.STORED and facts.files and not facts.receipts:
+        yield found(
+            Kind.RECEIPT_MISSING, f"{len(facts.files)} refined files, but no receipt says so.", _RUN_IT, Cure.REFINE
+        )
+    elif state.state is State.STORED:
+        yield found(Kind.NOT_REFINED, "The stored version was never refined.", _RUN_IT, Cure.REFINE)
+    outdated = sorted(facts.receipts - {facts.raw.stored.version})
+    if outdated:
+        yield found(
+            Kind.OUTDATED_RECEIPT, f"Receipts of versions that are gone: {', '.join(outdated)}.", _RUN_IT, Cure.REFINE
+        )
+    yield from _check_refined(facts, facts.raw, inventory.refined_bucket, is_refined=state.state is State.REFINED)
+
+
+def _without_raw(facts: SessionFacts, found: _Found) -> Iterator[Finding]:
+    key = facts.session.raw_key
+    if facts.sources:
+        if best_source(facts.session, facts.sources) is not None:
+            yield found(Kind.RAW_MISSING, f"{key} is gone; B3's bytes are here.", _REBUILD_IT, Cure.REBUILD)
+        else:
+            yield found(
+                Kind.RAW_MISSING,
+                f"{key} is not there, and none of the {len(facts.sources)} files of the session can be read.",
+                "Restore an older version of the object or of its bytes: the bucket is versioned.",
+                Cure.BY_HAND,
+            )
+    leftovers = {
+        "files": len(facts.files) + len(facts.foreign_keys),
+        "partitions": len(facts.partitions),
+        "receipts": len(facts.receipts),
+    }
+    if any(leftovers.values()):
+        shown = ", ".join(f"{count} {what}" for what, count in leftovers.items() if count)
+        yield found(
+            Kind.REFINED_WITHOUT_RAW,
+            f"Nothing is stored for the session, but there are {shown}.",
+            "`doctor --repair` removes them, or refines the session anew if its raw object can be made again.",
+            Cure.REFINE,
+        )
+
+
+def _check_raw(facts: SessionFacts, raw: Raw, found: _Found) -> Iterator[Finding]:
+    defect = raw_defect(facts, raw)
+    rebuildable = best_source(facts.session, facts.sources) is not None
+    if defect is not None:
+        yield found(
+            Kind.RAW_DAMAGED,
+            f"{facts.session.raw_key}: {defect}.",
+            _REBUILD_IT if rebuildable else "Restore an older version of the object: the bucket is versioned.",
+            Cure.REBUILD if rebuildable else Cure.BY_HAND,
+        )
+        return
+    digest = read_facts(raw.content)["source_sha256"]
+    if digest not in {source.sha256 for source in facts.sources}:
+        yield found(
+            Kind.SOURCE_MISSING,
+            f"{facts.session.source_key(digest)}, from which the raw object was made, is gone.",
+            "Restore it: the bucket is versioned. The values are safe in the raw object.",
+            Cure.NONE,
+        )
+
+
+def _check_refined(facts: SessionFacts, raw: Raw, bucket: str, *, is_refined: bool) -> Iterator[Finding]:
+    session = facts.session
+
+    def found(kind: Kind, detail: str) -> Finding:
+        return Finding(kind, session.index_code, session, detail, _RUN_IT, Cure.REFINE)
+
+    if facts.foreign_keys:
+        yield found(Kind.FOREIGN_OBJECT, f"Objects that no run writes: {_shown(facts.foreign_keys)}.")
+    homeless = sorted(facts.partitions.keys() - facts.files)
+    if homeless:
+        yield found(Kind.PARTITION_WITHOUT_FILE, f"Partitions without a file: {_shown(homeless)}.")
+    wrong = sorted(
+        ticker
+        for ticker, location in facts.partitions.items()
+        if f"{location.rstrip('/')}/" != f"s3://{bucket}/{RefinedPartition(session, ticker).prefix}"
+    )
+    if wrong:
+        places = (f"{ticker} at {facts.partitions[ticker]}" for ticker in wrong)
+        yield found(Kind.WRONG_LOCATION, f"Partitions that lead elsewhere: {_shown(list(places))}.")
+    if not is_refined:
+        # What a run has yet to write is not missing.
+        return
+    try:
+        tickers = {holding.ticker for holding in read_portfolio(raw.content, session).holdings}
+    except InvalidPortfolio:
+        return
+    stale = sorted((facts.files | facts.partitions.keys()) - tickers)
+    if stale:
+        yield found(Kind.STALE_TICKER, f"Tickers that are not in the portfolio: {_shown(stale)}.")
+    missing = sorted(tickers - facts.files)
+    if missing:
+        yield found(Kind.MISSING_FILE, f"Tickers without a file: {_shown(missing)}.")
+    unregistered = sorted((tickers & facts.files) - facts.partitions.keys())
+    if unregistered:
+        yield found(Kind.MISSING_PARTITION, f"Tickers that SQL does not see: {_shown(unregistered)}.")
+
+
+def _gaps(inventory: Inventory, first: dt.date, last: dt.date) -> Iterator[Finding]:
+    """Trading days since the first stored one of which nothing is there."""
+    if inventory.first_stored is None:
+        return
+    kept = {facts.session.session_date for facts in inventory.sessions if facts.raw or facts.sources}
+    for day in trading_days(max(first, inventory.first_stored), last):
+        if day not in kept:
+            yield Finding(
+                Kind.MISSING_SESSION,
+                inventory.index_code,
+                Session(inventory.index_code, day),
+                "Never stored, and its day is over.",
+                "Lost, unless somebody has B3's file: then `import-csv` it. B3 does not offer it again.",
+                Cure.NONE,
+            )
+
+
+def _failed_runs(inventory: Inventory) -> list[Finding]:
+    """The runs of this index, or of an import or everything, that failed after the last one that did not."""
+    prefix = f"{inventory.index_code}/"
+    own = [
+        run
+        for run in inventory.runs
+        if run.may_cover_any_session or any(name.startswith(prefix) for name in run.sessions)
+    ]
+    findings: list[Finding] = []
+    for run in sorted(own, key=lambda one: one.age, reverse=True):
+        if run.state == "SUCCEEDED":
+            break
+        if run.has_failed:
+            why = (run.error or run.state).splitlines()[0][:200]
+            findings.append(
+                Finding(
+                    Kind.FAILED_RUN,
+                    inventory.index_code,
+                    None,
+                    f"Run {run.run_id} of {run.started_at:%Y-%m-%d %H:%M} over {_shown(sorted(run.sessions))}: {why}",
+                    "See the runbook, *A Glue run failed*. It counts until a run succeeds.",
+                    Cure.BY_HAND,
+                )
+            )
+    return findings
+
+
+def _shown(names: Sequence[str]) -> str:
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,79 @@
+"""What the doctor found wrong with one session, one object or one run, and what mends it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bovespa.layout import Session
+
+
+class Kind(StrEnum):
+    """Everything that the doctor can find."""
+
+    MISSING_SESSION = "missing_session"
+    RAW_MISSING = "raw_missing"
+    RAW_DAMAGED = "raw_damaged"
+    SOURCE_MISSING = "source_missing"
+    SOURCE_DAMAGED = "source_damaged"
+    QUARANTINED = "quarantined"
+    NOT_REFINED = "not_refined"
+    REFINING = "refining"
+    RUN_FAILED = "run_failed"
+    RECEIPT_MISSING = "receipt_missing"
+    OUTDATED_RECEIPT = "outdated_receipt"
+    STALE_TICKER = "stale_ticker"
+    MISSING_FILE = "missing_file"
+    MISSING_PARTITION = "missing_partition"
+    PARTITION_WITHOUT_FILE = "partition_without_file"
+    WRONG_LOCATION = "wrong_location"
+    REFINED_WITHOUT_RAW = "refined_without_raw"
+    FOREIGN_OBJECT = "foreign_object"
+    FAILED_RUN = "failed_run"
+
+
+class Cure(StrEnum):
+    """What can be done about a finding."""
+
+    REBUILD = "rebuild"
+    """`--repair` makes the raw object anew from B3's bytes, then refines the session."""
+    REFINE = "refine"
+    """`--repair` starts a run over the session."""
+    WAIT = "wait"
+    """It mends itself."""
+    BY_HAND = "by hand"
+    """A person must look."""
+    NONE = "irrecoverable"
+    """B3 offers it no more, and we have not got it."""
+
+    @property
+    def is_repairable(self) -> bool:
+        """Whether `--repair` mends it."""
+        return self in (Cure.REBUILD, Cure.REFINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong."""
+
+    kind: Kind
+    index_code: str
+    session: Session | None
+    """None for what belongs to no session."""
+    detail: str
+    """What is wrong, with the keys or tickers in question."""
+    remedy: str
+    """What to do."""
+    cure: Cure
+
+    def as_json(self) -> dict[str, object]:
+        """What a caller is told, in terms of JSON."""
+        return {
+            "kind": self.kind.value,
+            "index": self.index_code,
+            "session_date": None if self.session is None else self.session.session_date.isoformat(),
+            "detail": self.detail,
+            "remedy": self.remedy,
+            "cure": self.cure.value,
+            "repairable": self.cure.is_repairable,
+        }

@@ -1,0 +1,271 @@
+"""Reads what there is of an index within a period: three listings a bucket, and each session's bytes once."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from bovespa.errors import UnexpectedEvent
+from bovespa.layout import Receipt, RefinedPartition, Session, raw_index_prefix, receipts_index_prefix
+from bovespa.session_state import JobRun, RawObject
+from maintenance.checks import Inventory, Quarantined, Raw, SessionFacts, Source
+from s3_bucket_manager.aws import is_missing, storage_errors
+from s3_bucket_manager.session_states import SessionStates
+
+_READERS = 10
+"""As many as the client has connections."""
+
+_SOURCE_KEY = re.compile(
+    r"source/index_code=([A-Z0-9]{4})/session_date=(\d{4}-\d{2}-\d{2})/([0-9a-f]{64})\.csv", re.ASCII
+)
+_REFINED_FOLDER = re.compile(r"portfolio/index_code=([A-Z0-9]{4})/session_date=(\d{4}-\d{2}-\d{2})/", re.ASCII)
+_INDEX_FOLDER = re.compile(r"(?:source|portfolio)/index_code=([A-Z0-9]{4})/", re.ASCII)
+_TABLE = "portfolio"
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    key: str
+    etag: str
+    modified_at: dt.datetime
+
+
+class InventoryReader:
+    """Reads inventories; writes nothing.
+
+    Args:
+        s3: A client.
+        glue: A client.
+        states: Reads the runs of the job.
+        raw_bucket: Where the sessions are.
+        refined_bucket: Where the rows are.
+        database: The Glue database of the refined table.
+    """
+
+    def __init__(
+        self, s3: Any, glue: Any, states: SessionStates, *, raw_bucket: str, refined_bucket: str, database: str
+    ) -> None:
+        self._s3 = s3
+        self._glue = glue
+        self._states = states
+        self._raw_bucket = raw_bucket
+        self._refined_bucket = refined_bucket
+        self._database = database
+
+    def index_codes(self) -> list[str]:
+        """Return every index of which there is anything in the two buckets.
+
+        Raises:
+            StorageUnavailable: S3 did not answer or refused.
+        """
+        found: set[str] = set()
+        folders = (
+            (self._raw_bucket, "source/"),
+            (self._raw_bucket, "portfolio/"),
+            (self._refined_bucket, "portfolio/"),
+        )
+        for bucket, prefix in folders:
+            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
+            with storage_errors(f"listing s3://{bucket}/{prefix}"):
+                for page in pages:
+                    matches = (_INDEX_FOLDER.fullmatch(one["Prefix"]) for one in page.get("CommonPrefixes", ()))
+                    found |= {match[1] for match in matches if match}
+        return sorted(found)
+
+    def read(self, index_code: str, first: dt.date, last: dt.date) -> Inventory:
+        """Return what there is of one index from *first* to *last*, both included.
+
+        Raises:
+            StorageUnavailable: S3 or Glue did not answer or refused.
+        """
+        foreign: list[str] = []
+        raw = self._raw_objects(index_code, first, last, foreign)
+        sources = self._source_entries(index_code, first, last, foreign)
+        files, foreign_in = self._refined_files(index_code, first, last, foreign)
+        receipts = self._receipts(index_code, first, last, foreign)
+        partitions = self._partitions(index_code, first, last)
+        keys = [(session.raw_key, session) for session in raw]
+        keys += [(session.source_key(sha256), session) for session, found in sources.items() for sha256 in found]
+        bodies = self._bodies(key for key, _ in keys)
+        places = (raw, sources, files, foreign_in, receipts, partitions)
+        sessions = sorted({session for place in places for session in place})
+        pending = [
+            stored.stored_at for session, stored in raw.items() if stored.version not in receipts.get(session, ())
+        ]
+        return Inventory(
+            index_code,
+            self._refined_bucket,
+            tuple(
+                SessionFacts(
+                    session,
+                    # Gone since it was listed is as good as never listed.
+                    Raw(raw[session], bodies[session.raw_key]) if session.raw_key in bodies else None,
+                    tuple(
+                        Source(sha256, entry.modified_at, bodies[entry.key])
+                        for sha256, entry in sorted(sources.get(session, {}).items())
+                        if entry.key in bodies
+                    ),
+                    frozenset(files.get(session, ())),
+                    tuple(foreign_in.get(session, ())),
+                    partitions.get(session, {}),
+                    frozenset(receipts.get(session, ())),
+                )
+                for session in sessions
+            ),
+            tuple(self._runs(pending)),
+            tuple(self._quarantined(index_code, first, last)),
+            tuple(foreign),
+            self._first_stored(index_code),
+        )
+
+    def _runs(self, pending: list[dt.datetime]) -> list[JobRun]:
+        """Back to the oldest version that waits for a run; without one, the newest page tells the last success."""
+        return self._states.runs_since(min(pending, default=dt.datetime.max.replace(tzinfo=dt.UTC)))
+
+    def _raw_objects(
+        self, index_code: str, first: dt.date, last: dt.date, foreign: list[str]
+    ) -> dict[Session, RawObject]:
+        found = {}
+        for entry in self._list(self._raw_bucket, raw_index_prefix(index_code), first, last):
+            try:
+                session = Session.from_raw_key(entry.key)
+            except UnexpectedEvent:
+                foreign.append(f"s3://{self._raw_bucket}/{entry.key}")
+                continue
+            found[session] = RawObject(f"s3://{self._raw_bucket}/{entry.key}", entry.etag, entry.modified_at)
+        return found
+
+    def _source_entries(
+        self, index_code: str, first: dt.date, last: dt.date, foreign: list[str]
+    ) -> dict[Session, dict[str, _Entry]]:
+        found: defaultdict[Session, dict[str, _Entry]] = defaultdict(dict)
+        prefix = f"source/index_code={index_code}/session_date="
+        for entry in self._list(self._raw_bucket, prefix, first, last):
+            match = _SOURCE_KEY.fullmatch(entry.key)
+            session = _session(match)
+            if match is None or session is None:
+                foreign.append(f"s3://{self._raw_bucket}/{entry.key}")
+            else:
+                found[session][match[3]] = entry
+        return found
+
+    def _refined_files(
+        self, index_code: str, first: dt.date, last: dt.date, foreign: list[str]
+    ) -> tuple[dict[Session, set[str]], dict[Session, list[str]]]:
+        files: defaultdict[Session, set[str]] = defaultdict(set)
+        foreign_in: defaultdict[Session, list[str]] = defaultdict(list)
+        # The refined table's folders are named like those of the raw bucket.
+        for entry in self._list(self._refined_bucket, raw_index_prefix(index_code), first, last):
+            try:
+                partition = RefinedPartition.from_key(entry.key)
+            except UnexpectedEvent:
+                session = _session(_REFINED_FOLDER.match(entry.key))
+                if session is None:
+                    foreign.append(f"s3://{self._refined_bucket}/{entry.key}")
+                else:
+                    foreign_in[session].append(entry.key)
+            else:
+                files[partition.session].add(partition.ticker)
+        return files, foreign_in
+
+    def _receipts(self, index_code: str, first: dt.date, last: dt.date, foreign: list[str]) -> dict[Session, set[str]]:
+        found: defaultdict[Session, set[str]] = defaultdict(set)
+        for entry in self._list(self._refined_bucket, receipts_index_prefix(index_code), first, last):
+            try:
+                receipt = Receipt.from_key(entry.key)
+            except UnexpectedEvent:
+                foreign.append(f"s3://{self._refined_bucket}/{entry.key}")
+            else:
+                found[receipt.session].add(receipt.raw_version)
+        return found
+
+    def _partitions(self, index_code: str, first: dt.date, last: dt.date) -> dict[Session, dict[str, str]]:
+        found: defaultdict[Session, dict[str, str]] = defaultdict(dict)
+        with storage_errors(f"asking for the partitions of {self._database}.{_TABLE}"):
+            pages = self._glue.get_paginator("get_partitions").paginate(
+                DatabaseName=self._database,
+                TableName=_TABLE,
+                Expression=f"index_code = '{index_code}' AND session_date BETWEEN '{first}' AND '{last}'",
+                ExcludeColumnSchema=True,
+            )
+            for page in pages:
+                for partition in page["Partitions"]:
+                    code, date, ticker = partition["Values"]
+                    session = Session(code, dt.date.fromisoformat(date))
+                    if session.index_code != index_code or not first <= session.session_date <= last:
+                        continue  # what a repair rests on is checked again here
+                    found[session][ticker] = partition["StorageDescriptor"].get("Location", "")
+        return found
+
+    def _quarantined(self, index_code: str, first: dt.date, last: dt.date) -> Iterator[Quarantined]:
+        """Refused files of the index that came within the period."""
+        keys = [
+            entry.key for entry in self._list(self._raw_bucket, "quarantine/", first, last) if entry.key[-5:] == ".json"
+        ]
+        for key, body in self._bodies(keys).items():
+            try:
+                reason: Mapping[str, Any] = json.loads(body)
+                found = Quarantined(
+                    f"{key[:-5]}.csv",
+                    reason["index_code"],
+                    reason["file_name"],
+                    reason["reason"],
+                    reason["sha256"],
+                )
+            except (ValueError, KeyError, TypeError):
+                found = Quarantined(key, "", "", "its reason cannot be read", "")
+            # A file that says no index concerns every one of them.
+            if found.index_code in ("", index_code):
+                yield found
+
+    def _first_stored(self, index_code: str) -> dt.date | None:
+        prefix = raw_index_prefix(index_code)
+        with storage_errors(f"listing s3://{self._raw_bucket}/{prefix}"):
+            page = self._s3.list_objects_v2(Bucket=self._raw_bucket, Prefix=prefix, MaxKeys=1)
+        try:
+            return Session.from_raw_key(page["Contents"][0]["Key"]).session_date if page["KeyCount"] else None
+        except UnexpectedEvent:
+            return None
+
+    def _list(self, bucket: str, prefix: str, first: dt.date, last: dt.date) -> Iterator[_Entry]:
+        """Keys go on with a date, so the listing starts and ends with the period."""
+        end = f"{prefix}{last + dt.timedelta(days=1)}"
+        pages = self._s3.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket, Prefix=prefix, StartAfter=f"{prefix}{first}"
+        )
+        with storage_errors(f"listing s3://{bucket}/{prefix}"):
+            for page in pages:
+                for item in page.get("Contents", ()):
+                    if item["Key"] >= end:
+                        return
+                    yield _Entry(item["Key"], item["ETag"].strip('"'), item["LastModified"])
+
+    def _bodies(self, keys: Iterable[str]) -> dict[str, bytes]:
+        """The content of objects of the raw bucket; those that are gone by now are left out."""
+
+        def body(key: str) -> tuple[str, bytes | None]:
+            with storage_errors(f"reading s3://{self._raw_bucket}/{key}"):
+                try:
+                    return key, self._s3.get_object(Bucket=self._raw_bucket, Key=key)["Body"].read()
+                except ClientError as error:
+                    if is_missing(error):
+                        return key, None
+                    raise
+
+        with ThreadPoolExecutor(_READERS) as readers:
+            return {key: content for key, content in readers.map(body, keys) if content is not None}
+
+
+def _session(match: re.Match[str] | None) -> Session | None:
+    try:
+        return None if match is None else Session(match[1], dt.date.fromisoformat(match[2]))
+    except ValueError:
+        return None
