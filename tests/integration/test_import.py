@@ -69,12 +69,12 @@ def wait_until_every_event_was_handled(lake: Lake, index_code: str) -> None:
 def test_an_archive_causes_one_run_and_every_file_is_accounted_for(
     lake: Lake, pipeline: Pipeline, tmp_path: Path
 ) -> None:
-    folder = archive(tmp_path / "years", "IMAT")
-    whole = (folder / "2025-06" / file_name("IMAT", DAYS[0])).read_bytes()
+    folder = archive(tmp_path / "years", "INDX")
+    whole = (folder / "2025-06" / file_name("INDX", DAYS[0])).read_bytes()
     (folder / "copy of the first.csv").write_bytes(whole)
     (folder / "INDEX.tsv").write_text("no portfolio, and nobody said that it is one", encoding="utf-8")
     (folder / "broken.csv").write_bytes(whole[:400])
-    (folder / file_name("IMAT", dt.date(2025, 6, 30))).write_bytes(whole)
+    (folder / file_name("INDX", dt.date(2025, 6, 30))).write_bytes(whole)
     (folder / "huge.csv").write_bytes(b"x" * (2 << 20))
     (folder / "empty.CSV").write_bytes(b"")
 
@@ -83,7 +83,7 @@ def test_an_archive_causes_one_run_and_every_file_is_accounted_for(
     assert answer.returncode == 1, answer.stderr
     report = json.loads(answer.stdout)
     assert (report["files"], report["stored"], report["unchanged"]) == (len(DAYS) + 5, len(DAYS), 1)
-    refused = ("broken.csv", "huge.csv", "empty.CSV", file_name("IMAT", dt.date(2025, 6, 30)))
+    refused = ("broken.csv", "huge.csv", "empty.CSV", file_name("INDX", dt.date(2025, 6, 30)))
     assert {Path(one["file"]).name: one["code"] for one in report["refused"]} == dict.fromkeys(
         refused, "portfolio_unreadable"
     )
@@ -97,14 +97,14 @@ def test_an_archive_causes_one_run_and_every_file_is_accounted_for(
         reason = json.loads(s3.get_object(Bucket=lake.raw, Key=key.replace(".csv", ".json"))["Body"].read())
         assert (reason["way"], reason["file_name"]) == ("import", Path(one["file"]).name)
 
-    sessions = [Session("IMAT", day) for day in DAYS]
+    sessions = [Session("INDX", day) for day in DAYS]
     made_by = Import(report["import_id"])
     assert report["manifest_uri"] == f"s3://{lake.raw}/{made_by.key}"
     manifest = ImportManifest.from_json(s3.get_object(Bucket=lake.raw, Key=made_by.key)["Body"].read())
     assert (manifest.made_by, manifest.sessions) == (made_by, tuple(sessions))
-    until(lambda: runs_for(lake, "IMAT", made_by.import_id), timeout_s=60, every_s=0.1)
-    wait_until_every_event_was_handled(lake, "IMAT")
-    assert sorted(runs_for(lake, "IMAT", made_by.import_id)) == ["IMAT/2025-08-01", str(made_by)]
+    until(lambda: runs_for(lake, "INDX", made_by.import_id), timeout_s=60, every_s=0.1)
+    wait_until_every_event_was_handled(lake, "INDX")
+    assert sorted(runs_for(lake, "INDX", made_by.import_id)) == ["INDX/2025-08-01", str(made_by)]
     lake.wait_until_refined(*sessions)
     for session in sessions:
         found = s3.head_object(Bucket=lake.raw, Key=session.raw_key)["Metadata"]
@@ -112,7 +112,7 @@ def test_an_archive_causes_one_run_and_every_file_is_accounted_for(
 
 
 def test_an_archive_that_is_stored_already_starts_nothing(lake: Lake, pipeline: Pipeline, tmp_path: Path) -> None:
-    folder = archive(tmp_path, "IGNM", DAYS[:3])
+    folder = archive(tmp_path, "ISEE", DAYS[:3])
     first = command(pipeline, folder)
     assert first.returncode == 0, first.stderr
     (line, run) = first.stdout.splitlines()
@@ -126,9 +126,9 @@ def test_an_archive_that_is_stored_already_starts_nothing(lake: Lake, pipeline: 
     assert (report["stored"], report["unchanged"], report["manifest_uri"]) == (0, 3, None)
     assert objects(lake, "imports/") == manifests
     import_id = run.rpartition("import:")[2]
-    until(lambda: runs_for(lake, "IGNM", import_id), timeout_s=60, every_s=0.1)
-    wait_until_every_event_was_handled(lake, "IGNM")
-    assert sorted(runs_for(lake, "IGNM", import_id)) == ["IGNM/2025-08-01", f"import:{import_id}"]
+    until(lambda: runs_for(lake, "ISEE", import_id), timeout_s=60, every_s=0.1)
+    wait_until_every_event_was_handled(lake, "ISEE")
+    assert sorted(runs_for(lake, "ISEE", import_id)) == ["ISEE/2025-08-01", f"import:{import_id}"]
 
 
 def test_a_session_that_is_collected_during_an_import_has_its_own_run(lake: Lake, tmp_path: Path) -> None:
