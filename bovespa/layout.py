@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bovespa.errors import InvalidRequest, UnexpectedEvent
@@ -18,6 +20,15 @@ RAW_PREFIX = "portfolio/"
 """Prefix, in the raw bucket, of the objects whose arrival starts a Glue run."""
 
 RAW_SUFFIX = ".parquet"
+
+SECTORS_TABLE = "sectors"
+"""The compact table that has no object of a session that B3 gave by code."""
+
+COMPACT_TABLES = ("holdings", "sessions", SECTORS_TABLE)
+"""Tables of which the refined bucket has one object an index and session."""
+
+RECEIPTS_PREFIX = "receipts/portfolio/"
+"""Prefix, in the refined bucket, of every receipt."""
 
 IMPORT_PREFIX = "imports/"
 """Prefix, in the raw bucket, of manifests of imports; the arrival of one starts one Glue run for the whole import."""
@@ -84,7 +95,7 @@ class Session:
     @property
     def receipts_prefix(self) -> str:
         """Prefix, in the refined bucket, of the receipts of this session."""
-        return f"receipts/portfolio/{self.partition}/"
+        return f"{RECEIPTS_PREFIX}{self.partition}/"
 
 
 def raw_index_prefix(index_code: str) -> str:
@@ -94,7 +105,7 @@ def raw_index_prefix(index_code: str) -> str:
 
 def receipts_index_prefix(index_code: str) -> str:
     """Prefix, in the refined bucket, of every receipt of one index."""
-    return f"receipts/portfolio/index_code={index_code}/session_date="
+    return f"{RECEIPTS_PREFIX}index_code={index_code}/session_date="
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -126,6 +137,77 @@ class RefinedPartition:
             raise UnexpectedEvent(f"{key[:200]!r} is not the key of a refined partition.")
         session = Session(match["index_code"], _date(match["session_date"], UnexpectedEvent))
         return cls(session, match["ticker"])
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class CompactYear:
+    """One index and calendar year of a compact table: one partition of the catalog.
+
+    Its sessions lie under `sessions/`, one object each, always. A rebuild may put all of them into one object more,
+    under `merged/`; the catalog's location says which of the two a reader takes.
+    """
+
+    table: str
+    index_code: str
+    session_year: int
+
+    @classmethod
+    def of(cls, table: str, session: Session) -> CompactYear:
+        """Return the partition of *table* that holds *session*."""
+        return cls(table, session.index_code, session.session_date.year)
+
+    @property
+    def prefix(self) -> str:
+        """Prefix, in the refined bucket, of everything of this year."""
+        return f"{self.table}/index_code={self.index_code}/session_year={self.session_year}/"
+
+    @property
+    def sessions_prefix(self) -> str:
+        """Location of the year as one object a session."""
+        return f"{self.prefix}sessions/"
+
+    @property
+    def merged_prefix(self) -> str:
+        """Prefix of every merged object of the year."""
+        return f"{self.prefix}merged/"
+
+    def merged_location(self, version: str) -> str:
+        """Location of the year as one object.
+
+        Args:
+            version: Digest of the objects that were merged, hexadecimal.
+        """
+        return f"{self.merged_prefix}{version}/"
+
+    def merged_key(self, version: str) -> str:
+        """The only object of `merged_location`."""
+        return f"{self.merged_location(version)}{self.table}.parquet"
+
+    def key(self, session_date: dt.date) -> str:
+        """The object of one session, which no other session's run writes."""
+        return f"{self.sessions_prefix}{session_date}.parquet"
+
+    def merged_version(self, objects: Iterable[tuple[str, str]]) -> str:
+        """Return the version of the merged object that holds just *objects*.
+
+        Args:
+            objects: Key and ETag of every object under `sessions_prefix`.
+        """
+        digest = hashlib.sha256()
+        for key, etag in sorted(objects):
+            digest.update(f"{key} {etag}\n".encode())
+        return digest.hexdigest()[:32]
+
+    def session(self, key: str) -> Session:
+        """Inverse of `key`.
+
+        Raises:
+            UnexpectedEvent: *key* is not the key of a session's object of this year.
+        """
+        match = re.fullmatch(r"(\d{4}-\d{2}-\d{2})\.parquet", key.removeprefix(self.sessions_prefix), re.ASCII)
+        if match is None or not key.startswith(f"{self.sessions_prefix}{self.session_year}-"):
+            raise UnexpectedEvent(f"{key[:200]!r} is not the key of a session of {self.prefix}.")
+        return Session(self.index_code, _date(match[1], UnexpectedEvent))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,15 @@
-"""Partitions of the Glue Data Catalog: made equal to what a session holds, by the job; the table is never touched."""
+"""Partitions of the Glue Data Catalog: made equal to what the lake holds, by the job; the tables are never touched."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
-from bovespa.layout import RefinedPartition, Session
+from bovespa.layout import CompactYear, RefinedPartition, Session
 
 BATCH_LIMIT = 100
 """Partitions that one BatchCreatePartition or BatchUpdatePartition call takes."""
@@ -21,18 +21,22 @@ class CatalogRefused(RuntimeError):
     """Glue refused to add or change a partition, for another reason than that it is done already."""
 
 
+Values = tuple[str, ...]
+"""Values of a partition, in the order of the table's partition keys."""
+
+
 @dataclass(frozen=True, slots=True)
 class PartitionChanges:
-    """What it took to make the catalog equal to a session."""
+    """What it took to make the catalog equal to what was wanted."""
 
     added: int
     changed: int
-    """Partitions whose location or columns were not the table's any more."""
+    """Partitions whose location or columns were not the wanted ones any more."""
     removed: int
 
 
 class PartitionCatalog:
-    """The partitions of one table whose location is `s3://<bucket>/portfolio/`."""
+    """The partitions of one table whose data is in the refined bucket."""
 
     def __init__(self, client: Any, *, database: str, table: str, bucket: str) -> None:
         self._client = client
@@ -41,22 +45,52 @@ class PartitionCatalog:
         self._bucket = bucket
 
     def replace(self, session: Session, tickers: Collection[str]) -> PartitionChanges:
-        """Make the partitions of *session* those of *tickers*: the new ones first, the vanished ones last.
+        """Make the partitions of *session* in `portfolio` those of *tickers*: the new ones first, the vanished last.
 
         Several runs may do this at once: what another did already is success.
 
         Raises:
             CatalogRefused: Glue did not take one of them.
         """
-        present = self._present(session)
-        wanted = {ticker: self._input(RefinedPartition(session, ticker)) for ticker in sorted(tickers)}
-        missing = [wanted[ticker] for ticker in wanted if ticker not in present]
-        outdated = [
-            wanted[ticker]
-            for ticker in wanted
-            if ticker in present and not _agree(present[ticker], wanted[ticker]["StorageDescriptor"])
-        ]
+        of_session = (session.index_code, session.session_date.isoformat())
+        present = self._present(
+            of_session, f"index_code = '{session.index_code}' AND session_date = '{session.session_date}'"
+        )
+        wanted: dict[Values, str] = {
+            (*of_session, ticker): RefinedPartition(session, ticker).prefix for ticker in sorted(tickers)
+        }
+        changes = self._put(present, wanted)
         vanished = sorted(present.keys() - wanted.keys())
+        self._remove(vanished)
+        return PartitionChanges(changes.added, changes.changed, len(vanished))
+
+    def point(self, year: CompactYear, location: str) -> PartitionChanges:
+        """Make *location*, a prefix of the refined bucket, the one from which readers take *year*.
+
+        Raises:
+            CatalogRefused: Glue did not take it.
+        """
+        return self._put(self._present_year(year), {_year_values(year): location})
+
+    def location(self, year: CompactYear) -> str | None:
+        """Return the prefix from which readers take *year*; None if it is not registered."""
+        found = self._present_year(year).get(_year_values(year))
+        return None if found is None else str(found["Location"]).removeprefix(f"s3://{self._bucket}/")
+
+    def forget(self, year: CompactYear) -> PartitionChanges:
+        """Take *year* out of the catalog; nothing happens if it is not there."""
+        self._remove([_year_values(year)])
+        return PartitionChanges(0, 0, 1)
+
+    def _put(self, present: Mapping[Values, Mapping[str, Any]], wanted: Mapping[Values, str]) -> PartitionChanges:
+        """Add what is missing, change what disagrees."""
+        inputs = {values: self._input(values, location) for values, location in wanted.items()}
+        missing = [inputs[values] for values in inputs if values not in present]
+        outdated = [
+            inputs[values]
+            for values in inputs
+            if values in present and not _agree(present[values], inputs[values]["StorageDescriptor"])
+        ]
         for batch in _batches(missing, BATCH_LIMIT):
             answer = self._client.batch_create_partition(
                 DatabaseName=self._database, TableName=self._table, PartitionInputList=list(batch)
@@ -68,34 +102,35 @@ class PartitionCatalog:
                 DatabaseName=self._database, TableName=self._table, Entries=entries
             )
             _raise_unless(answer.get("Errors", []), None, "PartitionValueList")
-        self._remove(RefinedPartition(session, ticker) for ticker in vanished)
-        return PartitionChanges(len(missing), len(outdated), len(vanished))
+        return PartitionChanges(len(missing), len(outdated), 0)
 
-    def _remove(self, partitions: Iterable[RefinedPartition]) -> None:
+    def _remove(self, partitions: Iterable[Values]) -> None:
         """One call each: a session seldom loses a ticker."""
-        for partition in partitions:
+        for values in partitions:
             try:
                 self._client.delete_partition(
-                    DatabaseName=self._database, TableName=self._table, PartitionValues=_values(partition)
+                    DatabaseName=self._database, TableName=self._table, PartitionValues=list(values)
                 )
             except ClientError as error:
                 if error.response["Error"]["Code"] != "EntityNotFoundException":
                     raise
 
-    def _present(self, session: Session) -> dict[str, dict[str, Any]]:
-        """The storage descriptor of each ticker of *session* that the catalog has."""
-        pages = self._client.get_paginator("get_partitions").paginate(
-            DatabaseName=self._database,
-            TableName=self._table,
-            Expression=f"index_code = '{session.index_code}' AND session_date = '{session.session_date}'",
+    def _present_year(self, year: CompactYear) -> dict[Values, dict[str, Any]]:
+        return self._present(
+            _year_values(year), f"index_code = '{year.index_code}' AND session_year = {year.session_year}"
         )
-        of_session = [session.index_code, session.session_date.isoformat()]
-        # Checked again here: what is taken for a vanished ticker is removed.
+
+    def _present(self, start: Values, expression: str) -> dict[Values, dict[str, Any]]:
+        """The storage descriptors of the catalog's partitions for which *expression* holds."""
+        pages = self._client.get_paginator("get_partitions").paginate(
+            DatabaseName=self._database, TableName=self._table, Expression=expression
+        )
+        # Checked again here, by the start of the values: what is taken for vanished is removed.
         return {
-            partition["Values"][2]: partition["StorageDescriptor"]
+            tuple(partition["Values"]): partition["StorageDescriptor"]
             for page in pages
             for partition in page["Partitions"]
-            if partition["Values"][:2] == of_session
+            if tuple(partition["Values"][: len(start)]) == start
         }
 
     @cached_property
@@ -105,23 +140,21 @@ class PartitionCatalog:
         descriptor: dict[str, Any] = table["Table"]["StorageDescriptor"]
         return descriptor
 
-    def _input(self, partition: RefinedPartition) -> dict[str, Any]:
-        location = f"s3://{self._bucket}/{partition.prefix}"
-        return {"Values": _values(partition), "StorageDescriptor": {**self._descriptor, "Location": location}}
+    def _input(self, values: Values, location: str) -> dict[str, Any]:
+        descriptor = {**self._descriptor, "Location": f"s3://{self._bucket}/{location}"}
+        return {"Values": list(values), "StorageDescriptor": descriptor}
 
 
-def _values(partition: RefinedPartition) -> list[str]:
-    """In the order of the table's partition keys."""
-    session = partition.session
-    return [session.index_code, session.session_date.isoformat(), partition.ticker]
+def _year_values(year: CompactYear) -> Values:
+    return (year.index_code, str(year.session_year))
 
 
-def _agree(present: dict[str, Any], wanted: dict[str, Any]) -> bool:
+def _agree(present: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     """Whether a reader would take the same columns from the same place."""
     return present.get("Location") == wanted["Location"] and _columns(present) == _columns(wanted)
 
 
-def _columns(descriptor: dict[str, Any]) -> list[tuple[str, str]]:
+def _columns(descriptor: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(column["Name"], column["Type"]) for column in descriptor.get("Columns", [])]
 
 

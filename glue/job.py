@@ -1,7 +1,7 @@
 """The Glue job: raw sessions in, refined partitions out, registered in the catalog.
 
     job.py --sessions IBOV/2025-02-03[,...]|import:ID|all
-        --raw_bucket NAME --refined_bucket NAME --database NAME --table NAME
+        --raw_bucket NAME --refined_bucket NAME --database NAME
 
 Plain PySpark and boto3, no DynamicFrame: the same file runs on AWS Glue 5.1 and under `pyspark==3.5.6`.
 
@@ -9,6 +9,8 @@ A run reads the requested sessions and the 21-session windows they lie in, recom
 later ones whose window they enter, and replaces those sessions whole. What it writes depends only on the raw objects,
 so order, repetition and simultaneous runs do not matter: a run that finds, when it is done, that a raw object has
 changed since it looked starts over, so the last writer has always seen the newest objects.
+
+`all` is the rebuild: it also removes what has no raw session any more, and merges past years of the compact tables.
 """
 
 from __future__ import annotations
@@ -28,11 +30,16 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from bovespa.imports import ImportManifest
-from bovespa.layout import Import, Receipt, Session
+from bovespa.layout import CompactYear, Import, Receipt, Session
+from bovespa.sectors import sector_rows
 from glue.catalog import PartitionCatalog, PartitionChanges
+from glue.compact_writer import STORED_DDL, compact_writer
+from glue.compact_years import MERGED_DDL, YEAR_DDL, CompactYears, year_merger
 from glue.lake import (
+    delete_compact,
     delete_objects,
     every_raw_session,
+    every_receipted_session,
     glue_client,
     list_objects,
     raw_versions,
@@ -42,7 +49,7 @@ from glue.lake import (
 )
 from glue.raw_reader import HOLDINGS_DDL, REQUESTED_DDL, raw_reader
 from glue.refined_writer import WRITTEN_DDL, WrittenSession, from_row, partition_writer
-from glue.schema import PARTITION_COLUMNS, REFINED_COLUMNS
+from glue.schema import COMPACT_TABLES, PARTITION_COLUMNS, REFINED_COLUMNS, SECTORS, SESSIONS, Columns
 from glue.window import CalendarDay, plan_calendar, reach
 
 if TYPE_CHECKING:
@@ -61,6 +68,8 @@ _CALENDAR_DDL = (
     "last_rebalance_date date, next_rebalance_date date"
 )
 
+_SECTOR_NAMES_DDL = "sector_label string, sector string, subsector string"
+
 
 class RawKeepsChanging(RuntimeError):
     """Raw objects changed during every attempt; run the sessions again when the import is over."""
@@ -75,7 +84,6 @@ class Arguments:
     raw_bucket: str
     refined_bucket: str
     database: str
-    table: str
     run_id: str
 
 
@@ -86,7 +94,6 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
     parser.add_argument("--raw_bucket", required=True)
     parser.add_argument("--refined_bucket", required=True)
     parser.add_argument("--database", required=True)
-    parser.add_argument("--table", required=True)
     parser.add_argument("--JOB_RUN_ID", default="local", help="set by Glue")
     known, _glue_own = parser.parse_known_args(argv)
     sessions: tuple[Session, ...] | Import | None = None
@@ -94,9 +101,7 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         sessions = Import.parse(known.sessions)
     elif known.sessions != ALL_SESSIONS:
         sessions = tuple(Session.parse(text) for text in known.sessions.split(","))
-    return Arguments(
-        sessions, known.raw_bucket, known.refined_bucket, known.database, known.table, run_id=known.JOB_RUN_ID
-    )
+    return Arguments(sessions, known.raw_bucket, known.refined_bucket, known.database, run_id=known.JOB_RUN_ID)
 
 
 def run(spark: SparkSession, arguments: Arguments) -> list[WrittenSession]:
@@ -126,18 +131,24 @@ def run(spark: SparkSession, arguments: Arguments) -> list[WrittenSession]:
     )
 
 
-def refine(spark: SparkSession, holdings: DataFrame, calendar: Iterable[CalendarDay]) -> DataFrame:
-    """Return the refined rows of the calendar's output sessions: `transformations.sql` over *holdings*.
+@dataclass(frozen=True, slots=True)
+class Refined:
+    """The rows of every table, for the sessions that a run writes: the partition columns, then the table's own."""
+
+    portfolio: DataFrame
+    sessions: DataFrame
+    sectors: DataFrame
+
+
+def refine(spark: SparkSession, raw_holdings: DataFrame, calendar: Iterable[CalendarDay]) -> Refined:
+    """Return the refined rows of the calendar's output sessions: the three `.sql` files over *raw_holdings*.
 
     Args:
         spark: The session.
-        holdings: `RAW_COLUMNS` of every stored session of the window, with `index_code` and `session_date`.
+        raw_holdings: `RAW_COLUMNS` of every stored session of the window, with `index_code` and `session_date`.
         calendar: The trading sessions of the window.
-
-    Returns:
-        The partition columns, then `REFINED_COLUMNS`.
     """
-    rows = [
+    days = [
         (
             day.index_code,
             day.session_date,
@@ -149,16 +160,33 @@ def refine(spark: SparkSession, holdings: DataFrame, calendar: Iterable[Calendar
         )
         for day in calendar
     ]
-    spark.createDataFrame(rows, _CALENDAR_DDL).createOrReplaceTempView("calendar")
-    holdings.createOrReplaceTempView("holdings")
-    sql = files("glue").joinpath("transformations.sql").read_text(encoding="utf-8")
-    columns = [*(name for name, _ in PARTITION_COLUMNS), *(name for name, _ in REFINED_COLUMNS)]
-    return spark.sql(sql).select(*columns)
+    spark.createDataFrame(days, _CALENDAR_DDL).createOrReplaceTempView("calendar")
+    raw_holdings.createOrReplaceTempView("raw_holdings")
+    labels = {row[0] for row in raw_holdings.select("sector_label").distinct().collect()} - {None}
+    names = sector_rows(labels)
+    if unknown := sorted(labels.difference(label for label, _, _ in names)):
+        log.warning("sector spellings are unknown; add them to bovespa/sectors.py", extra={"labels": unknown})
+    spark.createDataFrame(names, _SECTOR_NAMES_DDL).createOrReplaceTempView("sector_names")
+    portfolio = _transformed(spark, "transformations.sql", PARTITION_COLUMNS + REFINED_COLUMNS).persist()
+    portfolio.createOrReplaceTempView("refined")
+    keys = (("index_code", "string"),)
+    return Refined(
+        portfolio,
+        _transformed(spark, "sessions.sql", keys + SESSIONS.columns),
+        _transformed(spark, "sectors.sql", keys + SECTORS.columns),
+    )
+
+
+def _transformed(spark: SparkSession, name: str, columns: Columns) -> DataFrame:
+    sql = files("glue").joinpath(name).read_text(encoding="utf-8")
+    return spark.sql(sql).select(*(column for column, _ in columns))
 
 
 def _requested(arguments: Arguments) -> tuple[Session, ...]:
     if arguments.sessions is None:
-        return tuple(every_raw_session(s3_client(), arguments.raw_bucket))
+        stored = every_raw_session(s3_client(), arguments.raw_bucket)
+        # Sessions whose raw object is gone are withdrawn.
+        return tuple({*stored, *every_receipted_session(s3_client(), arguments.refined_bucket)})
     if isinstance(arguments.sessions, Import):
         body = s3_client().get_object(Bucket=arguments.raw_bucket, Key=arguments.sessions.key)["Body"].read()
         return ImportManifest.from_json(body).sessions
@@ -192,14 +220,29 @@ def _refine(
         tasks = min(len(outputs), max(spark.sparkContext.defaultParallelism, -(-len(outputs) // _SESSIONS_A_TASK)))
         # 200 shuffle partitions, Spark's default, would be 200 tasks for 90 rows.
         spark.conf.set("spark.sql.shuffle.partitions", str(tasks))
-        refined = refine(spark, _read(spark, arguments.raw_bucket, versions), calendar)
-        if tasks > 1:
-            refined = refined.repartition(tasks, "index_code", "session_date")
-        rows = refined.mapInArrow(partition_writer(arguments.refined_bucket), WRITTEN_DDL).collect()
-        written = sorted((from_row(row) for row in rows), key=lambda one: one.session)
+        raw_holdings = _read(spark, arguments.raw_bucket, versions).persist()
+        try:
+            written = _write(arguments.refined_bucket, refine(spark, raw_holdings, calendar), tasks)
+        finally:
+            spark.catalog.clearCache()
     if [one.session for one in written] != sorted(outputs):
         raise RuntimeError(f"{len(outputs)} sessions were to be written, {len(written)} were.")
-    _publish(arguments, written, gone, versions)
+    _publish(spark, arguments, written, gone, versions)
+    return written
+
+
+def _write(bucket: str, refined: Refined, tasks: int) -> list[WrittenSession]:
+    """Write every object of every table; nothing of it is registered yet."""
+
+    def whole_sessions(rows: DataFrame) -> DataFrame:
+        return rows.repartition(tasks, "index_code", "session_date") if tasks > 1 else rows.coalesce(1)
+
+    rows = whole_sessions(refined.portfolio).mapInArrow(partition_writer(bucket), WRITTEN_DDL).collect()
+    written = sorted((from_row(row) for row in rows), key=lambda one: one.session)
+    for table, frame in ((SESSIONS, refined.sessions), (SECTORS, refined.sectors)):
+        stored = whole_sessions(frame).mapInArrow(compact_writer(bucket, table), STORED_DDL).collect()
+        found = {Session(row["index_code"], row["session_date"]) for row in stored}
+        delete_compact(s3_client(), bucket, table, (one.session for one in written if one.session not in found))
     return written
 
 
@@ -220,31 +263,46 @@ def _read(spark: SparkSession, bucket: str, versions: Mapping[Session, str]) -> 
 
 
 def _publish(
-    arguments: Arguments, written: Sequence[WrittenSession], gone: Iterable[Session], versions: Mapping[Session, str]
+    spark: SparkSession,
+    arguments: Arguments,
+    written: Sequence[WrittenSession],
+    gone: Sequence[Session],
+    versions: Mapping[Session, str],
 ) -> None:
     """Make the written sessions, and nothing else of them, visible to SQL; then say so in the receipts."""
-    catalog = PartitionCatalog(
-        glue_client(), database=arguments.database, table=arguments.table, bucket=arguments.refined_bucket
-    )
     bucket = arguments.refined_bucket
+
+    def catalog(table: str) -> PartitionCatalog:
+        return PartitionCatalog(glue_client(), database=arguments.database, table=table, bucket=bucket)
+
+    portfolio = catalog("portfolio")
 
     def publish(one: WrittenSession) -> PartitionChanges:
         # A vanished ticker leaves the catalog before its file goes, so that no query meets a partition without one.
-        changes = catalog.replace(one.session, one.tickers)
+        changes = portfolio.replace(one.session, one.tickers)
         delete_objects(s3_client(), bucket, one.stale_keys)
-        receipt = Receipt(one.session, versions[one.session])
-        write_receipt(s3_client(), bucket, receipt, _receipt_content(one, receipt, arguments.run_id))
         return changes
 
     def withdraw(session: Session) -> PartitionChanges:
         withdraw_receipts(s3_client(), bucket, session)
-        changes = catalog.replace(session, ())
+        changes = portfolio.replace(session, ())
         keys = [item.key for item in list_objects(s3_client(), bucket, session.refined_prefix)]
         delete_objects(s3_client(), bucket, keys)
         return changes
 
+    def acknowledge(one: WrittenSession) -> None:
+        receipt = Receipt(one.session, versions[one.session])
+        write_receipt(s3_client(), bucket, receipt, _receipt_content(one, receipt, arguments.run_id))
+
+    for table in COMPACT_TABLES:
+        delete_compact(s3_client(), bucket, table, gone)
+    years = CompactYears(s3_client(), bucket, {table.name: catalog(table.name) for table in COMPACT_TABLES})
     with ThreadPoolExecutor(_PARALLEL_SESSIONS) as pool:
         changes = [*pool.map(publish, written), *pool.map(withdraw, gone)]
+        _publish_years(
+            spark, pool, years, [*(one.session for one in written), *gone], is_rebuild=not arguments.sessions
+        )
+        list(pool.map(acknowledge, written))
     log.info(
         "published",
         extra={
@@ -257,6 +315,26 @@ def _publish(
             "objects_deleted": sum(len(one.stale_keys) for one in written),
         },
     )
+
+
+def _publish_years(
+    spark: SparkSession, pool: ThreadPoolExecutor, years: CompactYears, sessions: Iterable[Session], *, is_rebuild: bool
+) -> None:
+    """Register the years of the compact tables that hold *sessions*; a rebuild merges those that are past."""
+    touched = {CompactYear.of(table.name, session) for table in COMPACT_TABLES for session in sessions}
+    # A year is past when the index has sessions of a later one: no clock is needed, and the result is the same any day.
+    newest: dict[str, int] = {}
+    for year in touched:
+        newest[year.index_code] = max(year.session_year, newest.get(year.index_code, 0))
+    past = sorted(year for year in touched if is_rebuild and year.session_year < newest[year.index_code])
+    list(pool.map(years.show_sessions, touched.difference(past)))
+    if past:
+        wanted = spark.createDataFrame([(year.table, year.index_code, year.session_year) for year in past], YEAR_DDL)
+        tasks = min(len(past), 4 * spark.sparkContext.defaultParallelism)
+        merged = wanted.repartition(tasks).mapInArrow(year_merger(years.bucket), MERGED_DDL).collect()
+        versions = {CompactYear(row["table"], row["index_code"], row["session_year"]): row["version"] for row in merged}
+        list(pool.map(years.show_sessions, [year for year in past if year not in versions]))
+        list(pool.map(lambda year: years.show_merged(year, versions[year]), versions))
 
 
 def _receipt_content(one: WrittenSession, receipt: Receipt, run_id: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -13,7 +14,8 @@ import boto3
 from botocore.config import Config
 
 from bovespa.errors import UnexpectedEvent
-from bovespa.layout import RAW_PREFIX, Receipt, Session, raw_index_prefix
+from bovespa.layout import RAW_PREFIX, RECEIPTS_PREFIX, CompactYear, Receipt, Session, raw_index_prefix
+from glue.schema import CompactTable
 
 _CONFIG = Config(
     retries={"mode": "standard", "max_attempts": 8},
@@ -83,6 +85,12 @@ def every_raw_session(client: Any, bucket: str) -> Iterator[Session]:
             yield session
 
 
+def every_receipted_session(client: Any, bucket: str) -> Iterator[Session]:
+    """Yield every session of which the refined bucket has a receipt."""
+    for item in list_objects(client, bucket, RECEIPTS_PREFIX):
+        yield Receipt.from_key(item.key).session
+
+
 def _raw_session(key: str) -> Session | None:
     """Other objects may lie beside a raw Parquet; they are not ours to read."""
     try:
@@ -104,6 +112,18 @@ def delete_objects(client: Any, bucket: str, keys: Iterable[str]) -> None:
         if errors := answer.get("Errors"):
             first = errors[0]
             raise RuntimeError(f"S3 did not delete {first['Key']}: {first['Code']} {first.get('Message', '')}")
+
+
+def delete_compact(client: Any, bucket: str, table: CompactTable, sessions: Iterable[Session]) -> None:
+    """Delete the objects that *table* has of *sessions*, which have no rows in it (any more)."""
+    dates: defaultdict[CompactYear, set[dt.date]] = defaultdict(set)
+    for session in sessions:
+        dates[CompactYear.of(table.name, session)].add(session.session_date)
+    for year, session_dates in dates.items():
+        unwanted = {year.key(session_date) for session_date in session_dates}
+        # Looked up first: deleting what is not there would leave a marker in a versioned bucket at every run.
+        listed = list_objects(client, bucket, year.sessions_prefix)
+        delete_objects(client, bucket, [item.key for item in listed if item.key in unwanted])
 
 
 def write_receipt(client: Any, bucket: str, receipt: Receipt, content: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Rows of refined sessions to one object a partition, on Spark's workers.
+"""Rows of refined sessions to one object a ticker, and to one compact object, on Spark's workers.
 
 Spark's own committer writes each file under a temporary name, then copies and deletes it: some 25 requests for each of
 the 90 tiny partitions of a session. Here each partition is one object under a name that never varies, put once and
@@ -7,7 +7,6 @@ atomically, so a reader sees a ticker's old row or its new one, never none, two,
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from bovespa.layout import RefinedPartition, Session
+from glue.compact_writer import CompactObjects
 from glue.lake import list_objects, s3_client
-from glue.schema import PARTITION_COLUMNS, REFINED_COLUMNS, arrow_schema
+from glue.parquet import by_session, parquet_bytes
+from glue.schema import HOLDINGS, REFINED_COLUMNS
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -68,7 +68,8 @@ class WrittenSession:
 def partition_writer(bucket: str) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
     """Return the function for `DataFrame.mapInArrow` that writes whole sessions to *bucket*.
 
-    The frame must hold every row of a session in one task. The function yields one row of `WRITTEN_DDL` a session.
+    They go to `portfolio` and to `holdings`. The frame must hold every row of a session in one task. The function
+    yields one row of `WRITTEN_DDL` a session.
     """
 
     def write(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -76,36 +77,14 @@ def partition_writer(bucket: str) -> Callable[[Iterable[pa.RecordBatch]], Iterab
         if not arrived:
             return
         client = s3_client()
+        compact = CompactObjects(client, bucket, HOLDINGS)
         with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
-            for session, rows in _by_session(pa.Table.from_batches(arrived)):
+            for session, rows in by_session(pa.Table.from_batches(arrived), order="ticker"):
+                compact.look_up([session])
+                compact.put(session, rows)
                 yield _as_batch(_write_session(client, bucket, session, rows, pool))
 
     return write
-
-
-def parquet_bytes(row: pa.Table) -> bytes:
-    """Return *row*, the rows of one partition, as Parquet with exactly the table's columns.
-
-    The same rows give the same bytes, so a repeated run can see that nothing changed.
-    """
-    schema = arrow_schema(REFINED_COLUMNS)
-    sink = pa.BufferOutputStream()
-    pq.write_table(
-        row.select(schema.names).cast(schema), sink, compression="snappy", version="2.6", write_statistics=True
-    )
-    content: bytes = sink.getvalue().to_pybytes()
-    return content
-
-
-def _by_session(table: pa.Table) -> Iterator[tuple[Session, pa.Table]]:
-    table = table.sort_by([(name, "ascending") for name, _ in PARTITION_COLUMNS])
-    keys = zip(table["index_code"].to_pylist(), table["session_date"].to_pylist(), strict=True)
-    starts: dict[tuple[str, dt.date], int] = {}
-    for position, key in enumerate(keys):
-        starts.setdefault(key, position)
-    bounds = [*starts.values(), table.num_rows]
-    for (index_code, session_date), first, end in zip(starts, bounds[:-1], bounds[1:], strict=True):
-        yield Session(index_code, session_date), table.slice(first, end - first)
 
 
 def _write_session(
@@ -116,7 +95,7 @@ def _write_session(
 
     def put(position: int) -> bool:
         key = RefinedPartition(session, tickers[position]).key
-        body = parquet_bytes(rows.slice(position, 1))
+        body = parquet_bytes(REFINED_COLUMNS, rows.slice(position, 1))
         # With KMS encryption an ETag is no MD5; the object is then simply put again.
         if existing.get(key) == hashlib.md5(body, usedforsecurity=False).hexdigest():
             return False

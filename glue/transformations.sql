@@ -1,9 +1,10 @@
--- The refined portfolio, in Spark SQL. The last SELECT is the table: every column, its type and its order.
+-- Table portfolio (and, compact, holdings), in Spark SQL. The last SELECT is the table: every column, its type, its order.
 --
 -- Input views
---   holdings : raw rows of every stored session of the window, as B3 published them
+--   raw_holdings : raw rows of every stored session of the window, as B3 published them
 --              (index_code, session_date, ticker, company, share_class, corporate_event, listing_segment, sector_label,
 --               theoretical_quantity, participation_pct, total_theoretical_quantity, reductor)
+--   sector_names : the spellings of raw_holdings.sector_label that are known (sector_label, sector, subsector)
 --   calendar : one row a trading session of the window, stored or not
 --              (index_code, session_date, session_number, is_stored, is_output, last_rebalance_date, next_rebalance_date)
 --
@@ -35,7 +36,9 @@ WITH observed AS (
 -- Every session of the window, because a rank is compared with the rank of the session before.
 ranked AS (
     SELECT
-        holdings.*,
+        raw_holdings.*,
+        sector_names.sector,
+        sector_names.subsector,
         observed.session_number,
         observed.is_output,
         observed.last_rebalance_date,
@@ -44,13 +47,14 @@ ranked AS (
         observed.previous_session_date,
         observed.sessions_missed,
         ROW_NUMBER() OVER by_participation AS participation_rank,
-        SUM(holdings.participation_pct) OVER by_participation AS cumulative_participation_pct
-    FROM holdings
+        SUM(raw_holdings.participation_pct) OVER by_participation AS cumulative_participation_pct
+    FROM raw_holdings
     INNER JOIN observed
-        ON holdings.index_code = observed.index_code AND holdings.session_date = observed.session_date
+        ON raw_holdings.index_code = observed.index_code AND raw_holdings.session_date = observed.session_date
+    LEFT JOIN sector_names ON raw_holdings.sector_label = sector_names.sector_label
     WINDOW by_participation AS (
-        PARTITION BY holdings.index_code, holdings.session_date
-        ORDER BY holdings.participation_pct DESC, holdings.ticker
+        PARTITION BY raw_holdings.index_code, raw_holdings.session_date
+        ORDER BY raw_holdings.participation_pct DESC, raw_holdings.ticker
         ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     )
 ),
@@ -91,6 +95,8 @@ SELECT
     corporate_event,
     listing_segment,
     sector_label AS sector_as_published,
+    sector,
+    subsector,
     theoretical_quantity,
     quantity_change AS theoretical_quantity_change,
     CASE

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from bovespa.calendar import trading_days
 from bovespa.errors import InvalidPortfolio
-from bovespa.layout import RefinedPartition, Session
-from bovespa.portfolio import Portfolio
+from bovespa.layout import COMPACT_TABLES, SECTORS_TABLE, CompactYear, RefinedPartition, Session
+from bovespa.portfolio import Portfolio, View
 from bovespa.portfolio_csv import parse_csv
 from bovespa.session_state import JobRun, RawObject, State, state_of
 from maintenance.findings import Cure, Finding, Kind
@@ -57,6 +57,20 @@ class SessionFacts:
     """Location of each ticker that the catalog has."""
     receipts: frozenset[str] = frozenset()
     """Versions of the raw object that a receipt speaks of."""
+    compact: frozenset[str] = frozenset()
+    """The compact tables that have an object of the session."""
+
+
+@dataclass(frozen=True, slots=True)
+class YearFacts:
+    """What there is of one year of a compact table."""
+
+    year: CompactYear
+    objects: Mapping[str, str] = field(default_factory=dict)
+    """ETag of each session's object, by key."""
+    merged_keys: frozenset[str] = frozenset()
+    location: str | None = None
+    """Where the catalog sends readers; None if it does not know the year."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +94,8 @@ class Inventory:
     """Every session of which anything exists."""
     runs: tuple[JobRun, ...]
     """Runs of the job, at least back to the oldest session without a receipt."""
+    compact_years: tuple[YearFacts, ...] = ()
+    """Every year of the period, of each compact table, of which anything exists."""
     quarantined: tuple[Quarantined, ...] = ()
     foreign_keys: tuple[str, ...] = ()
     """URIs of objects of the index that are in no session's place."""
@@ -99,6 +115,8 @@ def check(inventory: Inventory, *, first: dt.date, last: dt.date, today: dt.date
     findings: list[Finding] = []
     for facts in inventory.sessions:
         findings += _check_session(facts, inventory)
+    for facts_of_year in inventory.compact_years:
+        findings += _check_year(facts_of_year, inventory.refined_bucket)
     findings += _gaps(inventory, first, min(last, today - dt.timedelta(days=1)))
     findings.sort(key=lambda one: (one.session.session_date if one.session else dt.date.max, one.kind))
     code = inventory.index_code
@@ -216,6 +234,7 @@ def _without_raw(facts: SessionFacts, found: _Found) -> Iterator[Finding]:
         "files": len(facts.files) + len(facts.foreign_keys),
         "partitions": len(facts.partitions),
         "receipts": len(facts.receipts),
+        "compact objects": len(facts.compact),
     }
     if any(leftovers.values()):
         shown = ", ".join(f"{count} {what}" for what, count in leftovers.items() if count)
@@ -271,9 +290,11 @@ def _check_refined(facts: SessionFacts, raw: Raw, bucket: str, *, is_refined: bo
         # What a run has yet to write is not missing.
         return
     try:
-        tickers = {holding.ticker for holding in read_portfolio(raw.content, session).holdings}
+        portfolio = read_portfolio(raw.content, session)
     except InvalidPortfolio:
         return
+    yield from _check_compact(facts, portfolio.view, found)
+    tickers = {holding.ticker for holding in portfolio.holdings}
     stale = sorted((facts.files | facts.partitions.keys()) - tickers)
     if stale:
         yield found(Kind.STALE_TICKER, f"Tickers that are not in the portfolio: {_shown(stale)}.")
@@ -283,6 +304,41 @@ def _check_refined(facts: SessionFacts, raw: Raw, bucket: str, *, is_refined: bo
     unregistered = sorted((tickers & facts.files) - facts.partitions.keys())
     if unregistered:
         yield found(Kind.MISSING_PARTITION, f"Tickers that SQL does not see: {_shown(unregistered)}.")
+
+
+def _check_compact(facts: SessionFacts, view: View, found: Callable[[Kind, str], Finding]) -> Iterator[Finding]:
+    expected = {*COMPACT_TABLES} if view is View.SECTOR else {*COMPACT_TABLES} - {SECTORS_TABLE}
+    if absent := sorted(expected - facts.compact):
+        yield found(Kind.MISSING_FILE, f"Tables without an object of the session: {_shown(absent)}.")
+    if unwanted := sorted(facts.compact - expected):
+        yield found(Kind.FOREIGN_OBJECT, f"B3 gave the session by code, but there is an object in {_shown(unwanted)}.")
+
+
+def _check_year(facts: YearFacts, bucket: str) -> Iterator[Finding]:
+    """Whether readers find the sessions of a year of a compact table; a run over any one of them mends it."""
+    year = facts.year
+    where = f"{year.table} {year.index_code} {year.session_year}"
+
+    def found(kind: Kind, detail: str, session: Session | None) -> Finding:
+        if session is None:
+            return Finding(kind, year.index_code, None, detail, "Remove it from the catalog.", Cure.BY_HAND)
+        return Finding(kind, year.index_code, session, detail, _RUN_IT, Cure.REFINE)
+
+    newest = year.session(max(facts.objects)) if facts.objects else None
+    if facts.location is None:
+        if newest is not None:
+            yield found(Kind.MISSING_PARTITION, f"SQL does not see {where}.", newest)
+        return
+    location = f"{facts.location.rstrip('/')}/".removeprefix(f"s3://{bucket}/")
+    if location == year.sessions_prefix:
+        if newest is None:
+            yield found(Kind.PARTITION_WITHOUT_FILE, f"{where} is registered and has no object.", None)
+    elif not location.startswith(year.merged_prefix):
+        yield found(Kind.WRONG_LOCATION, f"{where} leads elsewhere: {facts.location}.", newest)
+    elif location != year.merged_location(year.merged_version(facts.objects.items())):
+        yield found(Kind.STALE_MERGE, f"Readers of {where} get an older state than its sessions' objects.", newest)
+    elif year.merged_key(year.merged_version(facts.objects.items())) not in facts.merged_keys:
+        yield found(Kind.PARTITION_WITHOUT_FILE, f"{where} leads to a merged object that is gone.", newest)
 
 
 def _gaps(inventory: Inventory, first: dt.date, last: dt.date) -> Iterator[Finding]:

@@ -27,6 +27,7 @@ class Kind(StrEnum):
     MISSING_PARTITION = "missing_partition"
     PARTITION_WITHOUT_FILE = "partition_without_file"
     WRONG_LOCATION = "wrong_location"
+    STALE_MERGE = "stale_merge"
     REFINED_WITHOUT_RAW = "refined_without_raw"
     FOREIGN_OBJECT = "foreign_object"
     FAILED_RUN = "failed_run"

@@ -14,9 +14,17 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from bovespa.errors import UnexpectedEvent
-from bovespa.layout import Receipt, RefinedPartition, Session, raw_index_prefix, receipts_index_prefix
+from bovespa.layout import (
+    COMPACT_TABLES,
+    CompactYear,
+    Receipt,
+    RefinedPartition,
+    Session,
+    raw_index_prefix,
+    receipts_index_prefix,
+)
 from bovespa.session_state import JobRun, RawObject
-from maintenance.checks import Inventory, Quarantined, Raw, SessionFacts, Source
+from maintenance.checks import Inventory, Quarantined, Raw, SessionFacts, Source, YearFacts
 from s3_bucket_manager.aws import is_missing, storage_errors
 from s3_bucket_manager.session_states import SessionStates
 
@@ -92,10 +100,12 @@ class InventoryReader:
         files, foreign_in = self._refined_files(index_code, first, last, foreign)
         receipts = self._receipts(index_code, first, last, foreign)
         partitions = self._partitions(index_code, first, last)
+        years = self._compact_years(index_code, first, last, foreign)
+        compact = _sessions_of(years, first, last)
         keys = [(session.raw_key, session) for session in raw]
         keys += [(session.source_key(sha256), session) for session, found in sources.items() for sha256 in found]
         bodies = self._bodies(key for key, _ in keys)
-        places = (raw, sources, files, foreign_in, receipts, partitions)
+        places = (raw, sources, files, foreign_in, receipts, partitions, compact)
         sessions = sorted({session for place in places for session in place})
         pending = [
             stored.stored_at for session, stored in raw.items() if stored.version not in receipts.get(session, ())
@@ -117,10 +127,12 @@ class InventoryReader:
                     tuple(foreign_in.get(session, ())),
                     partitions.get(session, {}),
                     frozenset(receipts.get(session, ())),
+                    frozenset(compact.get(session, ())),
                 )
                 for session in sessions
             ),
             tuple(self._runs(pending)),
+            tuple(years),
             tuple(self._quarantined(index_code, first, last)),
             tuple(foreign),
             self._first_stored(index_code),
@@ -205,6 +217,58 @@ class InventoryReader:
                     found[session][ticker] = partition["StorageDescriptor"].get("Location", "")
         return found
 
+    def _compact_years(self, index_code: str, first: dt.date, last: dt.date, foreign: list[str]) -> list[YearFacts]:
+        """Whole years, of which the period may be a part: a merged object is one year's."""
+        return [
+            facts
+            for table in COMPACT_TABLES
+            for facts in self._years_of(table, index_code, range(first.year, last.year + 1), foreign)
+        ]
+
+    def _years_of(self, table: str, index_code: str, within: range, foreign: list[str]) -> Iterator[YearFacts]:
+        locations = self._year_locations(table, index_code)
+        prefix = f"{table}/index_code={index_code}/"
+        objects: defaultdict[int, dict[str, str]] = defaultdict(dict)
+        merged: defaultdict[int, set[str]] = defaultdict(set)
+        for entry in self._list_all(self._refined_bucket, prefix):
+            match = re.match(rf"{prefix}session_year=(\d{{4}})/(sessions|merged)/", entry.key, re.ASCII)
+            if match is None:
+                foreign.append(f"s3://{self._refined_bucket}/{entry.key}")
+                continue
+            year = CompactYear(table, index_code, int(match[1]))
+            if match[2] == "merged":
+                merged[year.session_year].add(entry.key)
+                continue
+            try:
+                year.session(entry.key)
+            except UnexpectedEvent:
+                foreign.append(f"s3://{self._refined_bucket}/{entry.key}")
+            else:
+                objects[year.session_year][entry.key] = entry.etag
+        for number in sorted(objects.keys() | merged.keys() | locations.keys()):
+            if number in within:
+                yield YearFacts(
+                    CompactYear(table, index_code, number),
+                    objects.get(number, {}),
+                    frozenset(merged.get(number, ())),
+                    locations.get(number),
+                )
+
+    def _year_locations(self, table: str, index_code: str) -> dict[int, str]:
+        with storage_errors(f"asking for the partitions of {self._database}.{table}"):
+            pages = self._glue.get_paginator("get_partitions").paginate(
+                DatabaseName=self._database,
+                TableName=table,
+                Expression=f"index_code = '{index_code}'",
+                ExcludeColumnSchema=True,
+            )
+            return {
+                int(partition["Values"][1]): partition["StorageDescriptor"].get("Location", "")
+                for page in pages
+                for partition in page["Partitions"]
+                if partition["Values"][0] == index_code
+            }
+
     def _quarantined(self, index_code: str, first: dt.date, last: dt.date) -> Iterator[Quarantined]:
         """Refused files of the index that came within the period."""
         keys = [
@@ -235,6 +299,13 @@ class InventoryReader:
         except UnexpectedEvent:
             return None
 
+    def _list_all(self, bucket: str, prefix: str) -> Iterator[_Entry]:
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        with storage_errors(f"listing s3://{bucket}/{prefix}"):
+            for page in pages:
+                for item in page.get("Contents", ()):
+                    yield _Entry(item["Key"], item["ETag"].strip('"'), item["LastModified"])
+
     def _list(self, bucket: str, prefix: str, first: dt.date, last: dt.date) -> Iterator[_Entry]:
         """Keys go on with a date, so the listing starts and ends with the period."""
         end = f"{prefix}{last + dt.timedelta(days=1)}"
@@ -262,6 +333,16 @@ class InventoryReader:
 
         with ThreadPoolExecutor(_READERS) as readers:
             return {key: content for key, content in readers.map(body, keys) if content is not None}
+
+
+def _sessions_of(years: Iterable[YearFacts], first: dt.date, last: dt.date) -> dict[Session, set[str]]:
+    """The compact tables that have an object of each session of the period."""
+    found: defaultdict[Session, set[str]] = defaultdict(set)
+    for facts in years:
+        for session in map(facts.year.session, facts.objects):
+            if first <= session.session_date <= last:
+                found[session].add(facts.year.table)
+    return found
 
 
 def _session(match: re.Match[str] | None) -> Session | None:

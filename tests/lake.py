@@ -88,6 +88,16 @@ class Lake:
     def ask(self, sql: str) -> Answer:
         return ask(self.cloud.client("athena"), sql)
 
+    def table(self, name: str, *keys: str, where: str = "TRUE") -> dict[tuple[str | None, ...], dict[str, str | None]]:
+        """Every column of the rows of a table, as text, by *keys*."""
+        found: dict[tuple[str | None, ...], dict[str, str | None]] = {}
+        for row in self.ask(f"SELECT * FROM {name} WHERE {where}").as_dicts():  # noqa: S608 - our own words
+            values = {column: None if value is None else str(value) for column, value in row.items()}
+            key = tuple(values.pop(name) for name in keys)
+            assert key not in found, f"{key} stands twice"
+            found[key] = values
+        return found
+
     def rows(self, where: str) -> dict[tuple[str, str, str], dict[str, str | None]]:
         """Every column of the rows of SQL, as text, by index, session and ticker."""
         found: dict[tuple[str, str, str], dict[str, str | None]] = {}

@@ -19,6 +19,48 @@ Key = tuple[str, str, str]
 """Index code, session date and ticker."""
 
 
+SECTOR_NAMES = {
+    "Bens Indls / Mat Transporte": "Bens Industriais > Material de Transporte",
+    "Bens Indls / Máqs e Equips": "Bens Industriais > Máquinas e Equipamentos",
+    "Bens Indls / Serviços": "Bens Industriais > Serviços",
+    "Bens Indls/Transporte": "Bens Industriais > Transporte",
+    "Bens Industriais / Constr e Engenh": "Bens Industriais > Construção e Engenharia",
+    "Comput e Equips": "Tecnologia da Informação > Computadores e Equipamentos",
+    "Cons N  Básico / Alimentos Processados": "Consumo não Cíclico > Alimentos Processados",
+    "Cons N Ciclico/Agropecuária": "Consumo não Cíclico > Agropecuária",
+    "Cons N Cíclico / Bebidas": "Consumo não Cíclico > Bebidas",
+    "Cons N Cíclico / Comércio Distr.": "Consumo não Cíclico > Comércio e Distribuição",
+    "Cons N Cíclico / Pr Pessoal Limp": "Consumo não Cíclico > Produtos de Uso Pessoal e de Limpeza",
+    "Consumo Cíclico / Comércio": "Consumo Cíclico > Comércio",
+    "Consumo Cíclico / Tecid Vest Calç": "Consumo Cíclico > Tecidos, Vestuário e Calçados",
+    "Consumo Cíclico/Autos e Motos": "Consumo Cíclico > Automóveis e Motocicletas",
+    "Consumo Cíclico/Constr Civil": "Consumo Cíclico > Construção Civil",
+    "Consumo Cíclico/Hotel e Restaur": "Consumo Cíclico > Hotéis e Restaurantes",
+    "Consumo Cíclico/Viagens e Lazer": "Consumo Cíclico > Viagens e Lazer",
+    "Diversos": "Consumo Cíclico > Diversos",
+    "Financ e Outros / Explor Imóveis": "Financeiro e Outros > Exploração de Imóveis",
+    "Financ e Outros / Holdings Divers": "Financeiro e Outros > Holdings Diversificadas",
+    "Financ e Outros / Interms Financs": "Financeiro e Outros > Intermediários Financeiros",
+    "Financ e Outros / Previd  Seguros": "Financeiro e Outros > Previdência e Seguros",
+    "Financ e Outros/Fundos": "Financeiro e Outros > Fundos",
+    "Financeiro e Outros/Serviços Financeiros Diversos": "Financeiro e Outros > Serviços Financeiros Diversos",
+    "Mats Básicos / Embalagens": "Materiais Básicos > Embalagens",
+    "Mats Básicos / Madeira e Papel": "Materiais Básicos > Madeira e Papel",
+    "Mats Básicos / Mineração": "Materiais Básicos > Mineração",
+    "Mats Básicos / Químicos": "Materiais Básicos > Químicos",
+    "Mats Básicos / Sid Metalurgia": "Materiais Básicos > Siderurgia e Metalurgia",
+    "Petróleo, Gás e Biocombustíveis": "Petróleo, Gás e Biocombustíveis",
+    "Petróleo/ Gás e Biocombustíveis": "Petróleo, Gás e Biocombustíveis",
+    "Saúde/Comércio Distr.": "Saúde > Comércio e Distribuição",
+    "Saúde/SM Hosp An.Diag": "Saúde > Serviços Médico-Hospitalares, Análises e Diagnósticos",
+    "Tec.Informação/Programas Servs": "Tecnologia da Informação > Programas e Serviços",
+    "Telecomunicação": "Comunicações > Telecomunicações",
+    "Utilidade Públ / Energ Elétrica": "Utilidade Pública > Energia Elétrica",
+    "Utilidade Públ / Água Saneamento": "Utilidade Pública > Água e Saneamento",
+}
+"""What the spellings in the recordings and in the synthetic sessions mean, written down by hand."""
+
+
 @dataclass(frozen=True)
 class File:
     """One CSV file, as text."""
@@ -95,12 +137,15 @@ def _session(file: File, held: list[File]) -> dict[Key, dict[str, str | None]]:
         else:
             membership = "re_entered" if present > 1 else "entered"
         missed = sessions.index(file.session_date) - sessions.index(previous) - 1 if previous else None
+        sector, _, subsector = SECTOR_NAMES.get(row.get("Setor", ""), "").partition(" > ")
         rows[file.index_code, str(file.session_date), row["Código"]] = {
             "company": row["Ação"],
             "share_class": kind[:4].strip(),
             "corporate_event": kind[4:8].strip() or None,
             "listing_segment": kind[8:10].strip() or None,
             "sector_as_published": row.get("Setor"),
+            "sector": sector or None,
+            "subsector": subsector or None,
             "theoretical_quantity": str(whole(row["Qtde. Teórica"])),
             "theoretical_quantity_change": text(quantity_change),
             "quantity_change_cause": cause,

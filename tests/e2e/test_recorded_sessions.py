@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests import reckoning
+from tests.compact_reckoning import sector_rows, session_rows
 from tests.lake import Lake, quiet_lake
 
 
@@ -28,6 +29,13 @@ def test_one_run_over_all_recorded_sessions_gives_every_value(quiet_lake: Lake, 
     assert run["JobRunState"] == "SUCCEEDED", run["ErrorMessage"]
     rows = quiet_lake.rows("TRUE")
     assert rows == reckoning.refined_rows(contents)
+    assert quiet_lake.table("holdings", "index_code", "session_date", "ticker") == {
+        key: row | {"session_year": key[1][:4]} for key, row in rows.items()
+    }
+    assert quiet_lake.table("sessions", "index_code", "session_date") == session_rows(contents)
+    sectors = quiet_lake.table("sectors", "index_code", "session_date", "sector", "subsector")
+    assert sectors == sector_rows(contents)
+    assert len({key[:2] for key in sectors}) == 7, "B3 gave seven of the recorded sessions by sector"
     assert len(rows) == sum(len(reckoning.read(content).rows) for content in contents) == 4678
     changed = {
         key: (row["theoretical_quantity_change"], row["quantity_change_cause"])

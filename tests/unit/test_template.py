@@ -233,7 +233,6 @@ def test_the_job_queues_its_runs_and_gets_its_arguments() -> None:
     assert arguments["--raw_bucket"] == {"Ref": "RawBucket"}
     assert arguments["--refined_bucket"] == {"Ref": "RefinedBucket"}
     assert arguments["--database"] == {"Ref": "Database"}
-    assert arguments["--table"] == {"Ref": "PortfolioTable"}
     assert "--sessions" not in arguments
 
 

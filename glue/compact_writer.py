@@ -1,0 +1,89 @@
+"""Rows of a compact table to one object an index and session, on Spark's workers.
+
+No object holds rows of two sessions, so runs of different sessions never write the same one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pyarrow as pa
+
+from bovespa.layout import CompactYear, Session
+from glue.lake import list_objects, s3_client
+from glue.parquet import by_session, parquet_bytes
+from glue.schema import CompactTable
+
+PARALLEL_REQUESTS = 16
+"""Requests one worker keeps in flight."""
+
+STORED_DDL = "index_code string, session_date date, rows int, objects_put int"
+"""Spark's schema of what `compact_writer` returns: one row a session."""
+
+_STORED_SCHEMA = pa.schema(
+    [("index_code", pa.string()), ("session_date", pa.date32()), ("rows", pa.int32()), ("objects_put", pa.int32())]
+)
+
+
+def compact_writer(bucket: str, table: CompactTable) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
+    """Return the function for `DataFrame.mapInArrow` that writes whole sessions of *table* to *bucket*.
+
+    The frame must hold every row of a session in one task. The function yields one row of `STORED_DDL` a session.
+    """
+
+    def write(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        arrived = [batch for batch in batches if batch.num_rows]
+        if not arrived:
+            return
+        sessions = list(by_session(pa.Table.from_batches(arrived), order=table.order))
+        objects = CompactObjects(s3_client(), bucket, table)
+        objects.look_up(session for session, _ in sessions)
+        with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
+            put = list(pool.map(lambda one: objects.put(*one), sessions))
+        stored = [
+            {
+                "index_code": session.index_code,
+                "session_date": session.session_date,
+                "rows": rows.num_rows,
+                "objects_put": int(was_put),
+            }
+            for (session, rows), was_put in zip(sessions, put, strict=True)
+        ]
+        yield pa.RecordBatch.from_pylist(stored, schema=_STORED_SCHEMA)
+
+    return write
+
+
+class CompactObjects:
+    """The objects of one compact table, a session each."""
+
+    def __init__(self, client: Any, bucket: str, table: CompactTable) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._table = table
+        self._etags: dict[CompactYear, dict[str, str]] = {}
+
+    def look_up(self, sessions: Iterable[Session]) -> None:
+        """Learn what is stored: one listing a year, of at most some 250 keys, not a question for each session."""
+        for year in {CompactYear.of(self._table.name, session) for session in sessions} - self._etags.keys():
+            listed = list_objects(self._client, self._bucket, year.sessions_prefix)
+            self._etags[year] = {item.key: item.etag for item in listed}
+
+    def put(self, session: Session, rows: pa.Table) -> bool:
+        """Make the object of *session*, which was looked up, hold *rows*; return whether it had to be written.
+
+        Args:
+            session: Whose rows they are.
+            rows: All of them, in the table's order.
+        """
+        year = CompactYear.of(self._table.name, session)
+        body = parquet_bytes(self._table.columns, rows)
+        key = year.key(session.session_date)
+        # With KMS encryption an ETag is no MD5; the object is then simply put again.
+        if self._etags[year].get(key) == hashlib.md5(body, usedforsecurity=False).hexdigest():
+            return False
+        self._client.put_object(Bucket=self._bucket, Key=key, Body=body)
+        return True
