@@ -4,10 +4,10 @@ PYTHON := .venv/bin/python
 # Extra arguments of the command behind a target, like: make demo ARGS="--sessions folder"
 ARGS ?=
 
-.PHONY: help setup demo up test lint bench lock clean
+.PHONY: help setup demo up test lint bench dictionary lock clean
 
 help: ## Show this list
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what is missing: Python packages in .venv, browser and Java through apt
 	@scripts/setup.sh
@@ -29,6 +29,9 @@ lint: setup ## Run every check that needs no test
 
 bench: setup ## Measure latency, throughput and memory on this machine
 	@$(PYTHON) -m benchmarks $(ARGS)
+
+dictionary: setup ## Write the tables of docs/data-dictionary.md from the template (ARGS=--check: compare)
+	@$(PYTHON) -m infrastructure.data_dictionary $(ARGS)
 
 lock: setup ## Pin requirements*.txt from requirements*.in, with hashes (ARGS=--upgrade: newest)
 	@set -e; for name in requirements requirements-dev; do \

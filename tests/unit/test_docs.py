@@ -27,7 +27,8 @@ from bovespa.layout import Receipt, Session
 from bovespa.portfolio_csv import parse_csv
 from bovespa.settings import Settings
 from glue.job import ALL_SESSIONS, parse_arguments
-from glue.schema import PARTITION_COLUMNS, REFINED_COLUMNS
+from glue.schema import REFINED_COLUMNS
+from infrastructure import data_dictionary
 from infrastructure.template import TEMPLATE, read
 from local.synthetic import synthetic_csv
 from maintenance.findings import Kind
@@ -311,19 +312,10 @@ def test_the_portuguese_picture_differs_in_its_words_only() -> None:
 # -------------------------------------------------------------------------------------------------- the dictionary
 
 
-def test_the_data_dictionary_equals_the_schema_and_the_catalog() -> None:
-    partitions, columns = (
-        [(row[0].strip("`"), row[1].strip("`"), row[4]) for row in rows[1:]]
-        for rows in markdown.tables(TEXTS["docs/data-dictionary.md"])
-    )
-    template = read(TEMPLATE.read_text(encoding="utf-8"))
-    table = template["Resources"]["PortfolioTable"]["Properties"]["TableInput"]
-    for shown, schema, declared in (
-        (partitions, PARTITION_COLUMNS, table["PartitionKeys"]),
-        (columns, REFINED_COLUMNS, table["StorageDescriptor"]["Columns"]),
-    ):
-        assert [(name, kind) for name, kind, _ in shown] == list(schema)
-        assert shown == [(column["Name"], column["Type"], column["Comment"]) for column in declared]
+def test_the_data_dictionary_is_what_the_generator_writes() -> None:
+    document = TEXTS["docs/data-dictionary.md"]
+    template, notes = (path.read_text(encoding="utf-8") for path in (TEMPLATE, data_dictionary.NOTES))
+    assert data_dictionary.updated(document, template, notes) == document, "run: make dictionary"
 
 
 @EVERY_README

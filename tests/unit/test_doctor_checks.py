@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from bovespa.layout import RefinedPartition, Session
+from bovespa.layout import COMPACT_TABLES, CompactYear, RefinedPartition, Session
 from bovespa.portfolio import View
 from bovespa.portfolio_csv import parse_csv, serialise_csv
 from bovespa.session_state import JobRun, RawObject
 from local.synthetic import synthetic_csv
-from maintenance.checks import Inventory, Quarantined, Raw, SessionFacts, Source, best_source, check
+from maintenance.checks import Inventory, Quarantined, Raw, SessionFacts, Source, YearFacts, best_source, check
 from maintenance.command import _summary, _table
 from maintenance.findings import Cure, Finding, Kind
 from s3_bucket_manager.raw_parquet import portfolio_table, to_parquet_bytes
@@ -55,7 +55,11 @@ HEALTHY = SessionFacts(
     files=TICKERS,
     partitions={ticker: location(ticker) for ticker in TICKERS},
     receipts=frozenset({"0af1"}),
+    compact=frozenset(COMPACT_TABLES),
 )
+YEAR = CompactYear.of("holdings", SESSION)
+OBJECTS = {YEAR.key(MONDAY): "0e"}
+MERGED = YEAR.merged_version(OBJECTS.items())
 
 
 def run(state: str, minutes: int, *sessions: str, error: str | None = None) -> JobRun:
@@ -102,6 +106,7 @@ Change = Callable[[SessionFacts], SessionFacts]
             Cure.BY_HAND,
             "",
         ),
+        (lambda s: replace(s, compact=s.compact - {"sessions"}), Kind.MISSING_FILE, Cure.REFINE, "sessions"),
         (lambda s: replace(s, raw=raw(b"PAR1")), Kind.RAW_DAMAGED, Cure.REBUILD, "cannot be read"),
         (lambda s: replace(s, raw=raw(b"PAR1"), sources=()), Kind.RAW_DAMAGED, Cure.BY_HAND, "cannot be read"),
         (lambda s: replace(s, raw=raw(_forged())), Kind.RAW_DAMAGED, Cure.REBUILD, "rows are not those"),
@@ -113,6 +118,48 @@ def test_a_fault_is_named_with_what_mends_it(change: Change, kind: Kind, cure: C
     assert [(one.cure, one.session) for one in found] == [(cure, SESSION)]
     assert named in found[0].detail
     assert found[0].remedy
+
+
+@pytest.mark.parametrize(
+    ("facts", "kind", "cure"),
+    [
+        (YearFacts(YEAR, OBJECTS, location=f"s3://refined/{YEAR.sessions_prefix}"), None, None),
+        (
+            YearFacts(
+                YEAR,
+                OBJECTS,
+                frozenset({YEAR.merged_key(MERGED)}),
+                f"s3://refined/{YEAR.merged_location(MERGED)}",
+            ),
+            None,
+            None,
+        ),
+        (YearFacts(YEAR, OBJECTS), Kind.MISSING_PARTITION, Cure.REFINE),
+        (YearFacts(YEAR, OBJECTS, location="s3://other/"), Kind.WRONG_LOCATION, Cure.REFINE),
+        (
+            YearFacts(YEAR, OBJECTS, frozenset(), f"s3://refined/{YEAR.merged_location(MERGED)}"),
+            Kind.PARTITION_WITHOUT_FILE,
+            Cure.REFINE,
+        ),
+        (
+            YearFacts(
+                YEAR,
+                {YEAR.key(MONDAY): "1e"},
+                frozenset({YEAR.merged_key(MERGED)}),
+                f"s3://refined/{YEAR.merged_location(MERGED)}",
+            ),
+            Kind.STALE_MERGE,
+            Cure.REFINE,
+        ),
+        (YearFacts(YEAR, location=f"s3://refined/{YEAR.sessions_prefix}"), Kind.PARTITION_WITHOUT_FILE, Cure.BY_HAND),
+    ],
+)
+def test_a_year_of_a_compact_table_leads_readers_to_what_is_there(
+    facts: YearFacts, kind: Kind | None, cure: Cure | None
+) -> None:
+    found = examined(HEALTHY, compact_years=(facts,))
+    assert [(one.kind, one.cure) for one in found] == ([] if kind is None else [(kind, cure)])
+    assert all(one.session == (SESSION if facts.objects else None) for one in found)
 
 
 def _partition(facts: SessionFacts, ticker: str, place: str | None) -> SessionFacts:
