@@ -25,7 +25,7 @@ from bovespa.layout import (
     quarantine_key,
 )
 from bovespa.settings import Settings
-from glue.schema import PARTITION_COLUMNS, REFINED_COLUMNS
+from glue.schema import COMPACT_TABLES, HOLDINGS, PARTITION_COLUMNS, REFINED_COLUMNS, YEAR_COLUMNS, CompactTable
 from infrastructure.package import PROJECT, build
 from infrastructure.template import TEMPLATE, read
 
@@ -252,6 +252,21 @@ COLUMNS = TABLE["StorageDescriptor"]["Columns"]
 
 def test_the_columns_are_those_that_the_job_writes() -> None:
     assert tuple((column["Name"], column["Type"]) for column in COLUMNS) == REFINED_COLUMNS
+
+
+@pytest.mark.parametrize("table", COMPACT_TABLES, ids=lambda table: table.name)
+def test_the_compact_tables_are_those_that_the_job_writes(table: CompactTable) -> None:
+    declared = {one["TableInput"]["Name"]: one["TableInput"] for one in of_type("AWS::Glue::Table").values()}[
+        table.name
+    ]
+    columns = declared["StorageDescriptor"]["Columns"]
+    assert tuple((column["Name"], column["Type"]) for column in columns) == table.columns
+    assert tuple((key["Name"], key["Type"]) for key in declared["PartitionKeys"]) == YEAR_COLUMNS
+    assert declared["StorageDescriptor"]["Location"] == {"Fn::Sub": f"s3://${{RefinedBucket}}/{table.name}/"}
+    comments = {column["Name"]: column["Comment"] for column in COLUMNS}
+    shown = {column["Name"]: column["Comment"] for column in columns}
+    if table is HOLDINGS:
+        assert {name: shown[name] for name in comments} == comments
 
 
 def test_the_partition_keys_are_those_of_the_path() -> None:
