@@ -62,15 +62,27 @@ def running_up(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[st
         process.communicate(timeout=60)
 
 
-def processes_of(marker: str) -> list[str]:
-    """Command lines that hold *marker*, of whatever is still running."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
+def commands() -> dict[int, str]:
+    """Command lines of the living processes, by their numbers."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):  # it ended meanwhile
+                found[int(entry.name)] = (entry / "cmdline").read_text("utf-8", "replace").replace("\0", " ")
+    return {pid: command for pid, command in found.items() if command}
+
+
+def descendants(pid: int) -> dict[int, str]:
+    """Command lines of the processes that *pid* started, and those that they started."""
+    living = commands()
+    parents = {}
+    for one in living:
         with contextlib.suppress(OSError):
-            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            if marker in command and str(os.getpid()) != folder.name:
-                found.append(command)
-    return found
+            parents[one] = int(Path(f"/proc/{one}/stat").read_text("utf-8").rpartition(")")[2].split()[1])
+    found: set[int] = set()
+    while new := {one for one, parent in parents.items() if parent in {pid, *found}} - found:
+        found |= new
+    return {one: living[one] for one in found}
 
 
 def token(up: dict[str, Any]) -> dict[str, str]:
@@ -95,12 +107,12 @@ def test_what_up_stored_survives_a_restart(tmp_path: Path) -> None:
             return answer["state"] == "refined"
 
         until(is_refined, timeout_s=120, every_s=0.2)
+        # Cloud, Lambda, Spark and API: whatever it started, directly or not.
+        started = descendants(process.pid)
+        assert any("local.spark_worker" in command for command in started.values())
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
-        # Cloud, Lambda, Spark and API all carry the cloud's port in their command lines or environment files.
-        port = up["aws"].rpartition(":")[2]
-        assert processes_of(f"--port {port}") == []
-        assert processes_of("local.spark_worker") == []
+        assert {pid: command for pid, command in commands().items() if started.get(pid) == command} == {}
 
     with running_up("--data", data, "--today", "2025-02-03") as (_, up):
         headers = token(up)
