@@ -5,7 +5,6 @@ No object holds rows of two sessions, so runs of different sessions never write 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -13,12 +12,9 @@ from typing import Any
 import pyarrow as pa
 
 from bovespa.layout import CompactYear, Session
-from glue.lake import list_objects, s3_client
+from glue.lake import PARALLEL_REQUESTS, list_objects, put_unless_same, s3_client
 from glue.parquet import by_session, parquet_bytes
 from glue.schema import CompactTable
-
-PARALLEL_REQUESTS = 16
-"""Requests one worker keeps in flight."""
 
 STORED_DDL = "index_code string, session_date date, rows int, objects_put int"
 """Spark's schema of what `compact_writer` returns: one row a session."""
@@ -82,8 +78,4 @@ class CompactObjects:
         year = CompactYear.of(self._table.name, session)
         body = parquet_bytes(self._table.columns, rows)
         key = year.key(session.session_date)
-        # With KMS encryption an ETag is no MD5; the object is then simply put again.
-        if self._etags[year].get(key) == hashlib.md5(body, usedforsecurity=False).hexdigest():
-            return False
-        self._client.put_object(Bucket=self._bucket, Key=key, Body=body)
-        return True
+        return put_unless_same(self._client, self._bucket, key, body, self._etags[year].get(key))

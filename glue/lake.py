@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -24,6 +26,9 @@ _CONFIG = Config(
     max_pool_connections=32,
 )
 
+PARALLEL_REQUESTS = 16
+"""Requests one worker keeps in flight: a small object's request is nearly all waiting."""
+
 _DELETE_LIMIT = 1000
 """What one DeleteObjects call takes."""
 
@@ -36,6 +41,8 @@ class StoredObject:
     etag: str
     """Without quotes."""
     size_bytes: int
+    modified_at: dt.datetime
+    """By S3's clock."""
 
 
 @cache
@@ -57,7 +64,7 @@ def list_objects(client: Any, bucket: str, prefix: str, *, start_after: str = ""
         arguments["StartAfter"] = start_after
     for page in client.get_paginator("list_objects_v2").paginate(**arguments):
         for item in page.get("Contents", ()):
-            yield StoredObject(item["Key"], item["ETag"].strip('"'), item["Size"])
+            yield StoredObject(item["Key"], item["ETag"].strip('"'), item["Size"], item["LastModified"])
 
 
 def raw_versions(client: Any, bucket: str, index_code: str, first: dt.date, last: dt.date) -> dict[Session, str]:
@@ -88,7 +95,8 @@ def every_raw_session(client: Any, bucket: str) -> Iterator[Session]:
 def every_receipted_session(client: Any, bucket: str) -> Iterator[Session]:
     """Yield every session of which the refined bucket has a receipt."""
     for item in list_objects(client, bucket, RECEIPTS_PREFIX):
-        yield Receipt.from_key(item.key).session
+        with contextlib.suppress(UnexpectedEvent):  # not ours; the doctor names it
+            yield Receipt.from_key(item.key).session
 
 
 def _raw_session(key: str) -> Session | None:
@@ -97,6 +105,23 @@ def _raw_session(key: str) -> Session | None:
         return Session.from_raw_key(key)
     except UnexpectedEvent:
         return None
+
+
+def put_unless_same(client: Any, bucket: str, key: str, body: bytes, etag: str | None) -> bool:
+    """Make the object at *key* hold *body*; return whether it had to be put.
+
+    Args:
+        client: Of S3.
+        bucket: Where the object is.
+        key: Its name.
+        body: What it is to hold.
+        etag: Of what is there now, None for nothing.
+    """
+    # With KMS encryption an ETag is no MD5; the object is then simply put again.
+    if etag == hashlib.md5(body, usedforsecurity=False).hexdigest():
+        return False
+    client.put_object(Bucket=bucket, Key=key, Body=body)
+    return True
 
 
 def delete_objects(client: Any, bucket: str, keys: Iterable[str]) -> None:

@@ -15,11 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bovespa.layout import Session
-from glue.lake import s3_client
+from glue.lake import PARALLEL_REQUESTS, s3_client
 from glue.schema import RAW_COLUMNS, arrow_schema, spark_ddl
-
-PARALLEL_REQUESTS = 16
-"""Requests one worker keeps in flight."""
 
 REQUESTED_DDL = "index_code string, session_date date, version string"
 """Spark's schema of what `raw_reader` takes: one row a raw object."""

@@ -7,7 +7,6 @@ atomically, so a reader sees a ticker's old row or its new one, never none, two,
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,15 +17,12 @@ import pyarrow.compute as pc
 
 from bovespa.layout import RefinedPartition, Session
 from glue.compact_writer import CompactObjects
-from glue.lake import list_objects, s3_client
+from glue.lake import PARALLEL_REQUESTS, list_objects, put_unless_same, s3_client
 from glue.parquet import by_session, parquet_bytes
 from glue.schema import HOLDINGS, REFINED_COLUMNS
 
 if TYPE_CHECKING:
     from decimal import Decimal
-
-PARALLEL_REQUESTS = 16
-"""Requests one worker keeps in flight: a partition's PUT is nearly all waiting."""
 
 WRITTEN_DDL = (
     "index_code string, session_date date, holdings int, theoretical_quantity bigint, participation_pct decimal(9,3), "
@@ -96,11 +92,7 @@ def _write_session(
     def put(position: int) -> bool:
         key = RefinedPartition(session, tickers[position]).key
         body = parquet_bytes(REFINED_COLUMNS, rows.slice(position, 1))
-        # With KMS encryption an ETag is no MD5; the object is then simply put again.
-        if existing.get(key) == hashlib.md5(body, usedforsecurity=False).hexdigest():
-            return False
-        client.put_object(Bucket=bucket, Key=key, Body=body)
-        return True
+        return put_unless_same(client, bucket, key, body, existing.get(key))
 
     changed = list(pool.map(put, range(len(tickers))))
     wanted = {RefinedPartition(session, ticker).key for ticker in tickers}

@@ -34,6 +34,20 @@ PARTITION_COLUMNS: Columns = (
 )
 """Partition keys of `portfolio`: they are in the path, never in the file."""
 
+_DATE_COLUMNS: Columns = (
+    ("previous_session_date", "date"),
+    ("days_since_previous_session", "int"),
+    ("sessions_missed", "int"),
+    ("last_rebalance_date", "date"),
+    ("days_since_rebalance", "int"),
+    ("next_rebalance_date", "date"),
+    ("days_to_next_rebalance", "int"),
+    ("weekday", "int"),
+    ("quarter", "int"),
+    ("sessions_observed", "int"),
+)
+"""What the calendar says of a session: the same for all its holdings."""
+
 REFINED_COLUMNS: Columns = (
     ("company", "string"),
     ("share_class", "string"),
@@ -52,16 +66,7 @@ REFINED_COLUMNS: Columns = (
     ("company_share_classes", "int"),
     ("company_theoretical_quantity", "bigint"),
     ("company_participation_pct", "decimal(6,3)"),
-    ("previous_session_date", "date"),
-    ("days_since_previous_session", "int"),
-    ("sessions_missed", "int"),
-    ("last_rebalance_date", "date"),
-    ("days_since_rebalance", "int"),
-    ("next_rebalance_date", "date"),
-    ("days_to_next_rebalance", "int"),
-    ("weekday", "int"),
-    ("quarter", "int"),
-    ("sessions_observed", "int"),
+    *_DATE_COLUMNS,
     ("sessions_present", "int"),
     ("presence_frequency_pct", "decimal(6,3)"),
     ("membership", "string"),
@@ -110,16 +115,7 @@ SESSIONS = CompactTable(
         ("corporate_actions", "int"),
         ("corporate_events", "int"),
         ("is_rebalance", "boolean"),
-        ("previous_session_date", "date"),
-        ("days_since_previous_session", "int"),
-        ("sessions_missed", "int"),
-        ("last_rebalance_date", "date"),
-        ("days_since_rebalance", "int"),
-        ("next_rebalance_date", "date"),
-        ("days_to_next_rebalance", "int"),
-        ("weekday", "int"),
-        ("quarter", "int"),
-        ("sessions_observed", "int"),
+        *_DATE_COLUMNS,
     ),
     order="session_date",
 )

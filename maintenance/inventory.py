@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import json
 import re
 from collections import defaultdict
@@ -201,21 +202,23 @@ class InventoryReader:
 
     def _partitions(self, index_code: str, first: dt.date, last: dt.date) -> dict[Session, dict[str, str]]:
         found: defaultdict[Session, dict[str, str]] = defaultdict(dict)
-        with storage_errors(f"asking for the partitions of {self._database}.{_TABLE}"):
+        within = f"index_code = '{index_code}' AND session_date BETWEEN '{first}' AND '{last}'"
+        for (code, date, ticker), location in self._registered(_TABLE, within):
+            session = Session(code, dt.date.fromisoformat(date))
+            if session.index_code != index_code or not first <= session.session_date <= last:
+                continue  # what a repair rests on is checked again here
+            found[session][ticker] = location
+        return found
+
+    def _registered(self, table: str, expression: str) -> Iterator[tuple[list[str], str]]:
+        """Values and location of the partitions of *table* for which *expression* holds."""
+        with storage_errors(f"asking for the partitions of {self._database}.{table}"):
             pages = self._glue.get_paginator("get_partitions").paginate(
-                DatabaseName=self._database,
-                TableName=_TABLE,
-                Expression=f"index_code = '{index_code}' AND session_date BETWEEN '{first}' AND '{last}'",
-                ExcludeColumnSchema=True,
+                DatabaseName=self._database, TableName=table, Expression=expression, ExcludeColumnSchema=True
             )
             for page in pages:
                 for partition in page["Partitions"]:
-                    code, date, ticker = partition["Values"]
-                    session = Session(code, dt.date.fromisoformat(date))
-                    if session.index_code != index_code or not first <= session.session_date <= last:
-                        continue  # what a repair rests on is checked again here
-                    found[session][ticker] = partition["StorageDescriptor"].get("Location", "")
-        return found
+                    yield partition["Values"], partition["StorageDescriptor"].get("Location", "")
 
     def _compact_years(self, index_code: str, first: dt.date, last: dt.date, foreign: list[str]) -> list[YearFacts]:
         """Whole years, of which the period may be a part: a merged object is one year's."""
@@ -255,19 +258,8 @@ class InventoryReader:
                 )
 
     def _year_locations(self, table: str, index_code: str) -> dict[int, str]:
-        with storage_errors(f"asking for the partitions of {self._database}.{table}"):
-            pages = self._glue.get_paginator("get_partitions").paginate(
-                DatabaseName=self._database,
-                TableName=table,
-                Expression=f"index_code = '{index_code}'",
-                ExcludeColumnSchema=True,
-            )
-            return {
-                int(partition["Values"][1]): partition["StorageDescriptor"].get("Location", "")
-                for page in pages
-                for partition in page["Partitions"]
-                if partition["Values"][0] == index_code
-            }
+        registered = self._registered(table, f"index_code = '{index_code}'")
+        return {int(year): location for (code, year), location in registered if code == index_code}
 
     def _quarantined(self, index_code: str, first: dt.date, last: dt.date) -> Iterator[Quarantined]:
         """Refused files of the index that came within the period."""
@@ -299,8 +291,10 @@ class InventoryReader:
         except UnexpectedEvent:
             return None
 
-    def _list_all(self, bucket: str, prefix: str) -> Iterator[_Entry]:
-        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    def _list_all(self, bucket: str, prefix: str, *, start_after: str = "") -> Iterator[_Entry]:
+        """The objects under *prefix* in the order of their keys, those after the key *start_after*."""
+        arguments = {"Bucket": bucket, "Prefix": prefix} | ({"StartAfter": start_after} if start_after else {})
+        pages = self._s3.get_paginator("list_objects_v2").paginate(**arguments)
         with storage_errors(f"listing s3://{bucket}/{prefix}"):
             for page in pages:
                 for item in page.get("Contents", ()):
@@ -309,15 +303,9 @@ class InventoryReader:
     def _list(self, bucket: str, prefix: str, first: dt.date, last: dt.date) -> Iterator[_Entry]:
         """Keys go on with a date, so the listing starts and ends with the period."""
         end = f"{prefix}{last + dt.timedelta(days=1)}"
-        pages = self._s3.get_paginator("list_objects_v2").paginate(
-            Bucket=bucket, Prefix=prefix, StartAfter=f"{prefix}{first}"
+        return itertools.takewhile(
+            lambda entry: entry.key < end, self._list_all(bucket, prefix, start_after=f"{prefix}{first}")
         )
-        with storage_errors(f"listing s3://{bucket}/{prefix}"):
-            for page in pages:
-                for item in page.get("Contents", ()):
-                    if item["Key"] >= end:
-                        return
-                    yield _Entry(item["Key"], item["ETag"].strip('"'), item["LastModified"])
 
     def _bodies(self, keys: Iterable[str]) -> dict[str, bytes]:
         """The content of objects of the raw bucket; those that are gone by now are left out."""
