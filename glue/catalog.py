@@ -64,23 +64,22 @@ class PartitionCatalog:
         self._remove(vanished)
         return PartitionChanges(changes.added, changes.changed, len(vanished))
 
-    def point(self, year: CompactYear, location: str) -> PartitionChanges:
+    def point(self, year: CompactYear, location: str) -> None:
         """Make *location*, a prefix of the refined bucket, the one from which readers take *year*.
 
         Raises:
             CatalogRefused: Glue did not take it.
         """
-        return self._put(self._present_year(year), {_year_values(year): location})
+        self._put(self._present_year(year), {_year_values(year): location})
 
     def location(self, year: CompactYear) -> str | None:
         """Return the prefix from which readers take *year*; None if it is not registered."""
         found = self._present_year(year).get(_year_values(year))
         return None if found is None else str(found["Location"]).removeprefix(f"s3://{self._bucket}/")
 
-    def forget(self, year: CompactYear) -> PartitionChanges:
+    def forget(self, year: CompactYear) -> None:
         """Take *year* out of the catalog; nothing happens if it is not there."""
         self._remove([_year_values(year)])
-        return PartitionChanges(0, 0, 1)
 
     def _put(self, present: Mapping[Values, Mapping[str, Any]], wanted: Mapping[Values, str]) -> PartitionChanges:
         """Add what is missing, change what disagrees."""

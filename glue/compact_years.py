@@ -8,6 +8,7 @@ that was written in between sends the readers back to the sessions' objects. So 
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,12 +20,9 @@ from botocore.exceptions import ClientError
 
 from bovespa.layout import CompactYear
 from glue.catalog import PartitionCatalog
-from glue.lake import StoredObject, delete_objects, list_objects, s3_client
+from glue.lake import PARALLEL_REQUESTS, StoredObject, delete_objects, list_objects, s3_client
 from glue.parquet import parquet_bytes
 from glue.schema import COMPACT_TABLES
-
-PARALLEL_REQUESTS = 16
-"""Requests one worker keeps in flight."""
 
 ROW_GROUP_ROWS = 4096
 """Rows are in order of session, so a question about some weeks reads few groups of a year's 22,500 rows."""
@@ -33,7 +31,7 @@ YEAR_DDL = "table string, index_code string, session_year int"
 """Spark's schema of what `year_merger` takes: one row a year."""
 
 MERGED_DDL = f"{YEAR_DDL}, version string"
-"""Spark's schema of what `year_merger` returns: one row a year that has objects."""
+"""Spark's schema of what `year_merger` returns: one row a year that it merged."""
 
 _MERGED_SCHEMA = pa.schema(
     [("table", pa.string()), ("index_code", pa.string()), ("session_year", pa.int32()), ("version", pa.string())]
@@ -46,14 +44,11 @@ _CHANGED = ("PreconditionFailed", "NoSuchKey")
 _COLUMNS = {table.name: table.columns for table in COMPACT_TABLES}
 
 
-class YearKeepsChanging(RuntimeError):
-    """Sessions of a year were written during every attempt to merge it."""
-
-
 def year_merger(bucket: str) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
     """Return the function for `DataFrame.mapInArrow` that writes the merged object of each year it is given.
 
-    The function raises `YearKeepsChanging` if runs change the year all the time.
+    A year without sessions is left out, and so is one that other runs change all the time: it is read as it is, from
+    its sessions' objects.
     """
 
     def merge(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -86,7 +81,7 @@ def _merge(client: Any, bucket: str, year: CompactYear, pool: ThreadPoolExecutor
         body = parquet_bytes(_COLUMNS[year.table], rows, row_group_rows=ROW_GROUP_ROWS)
         client.put_object(Bucket=bucket, Key=year.merged_key(version), Body=body)
         return version
-    raise YearKeepsChanging(f"{year.prefix} changed during each of {_MAX_ATTEMPTS} attempts to merge it; try again.")
+    return None
 
 
 def _version(year: CompactYear, objects: Iterable[StoredObject]) -> str:
@@ -106,20 +101,27 @@ class CompactYears:
     bucket: str
     catalogs: Mapping[str, PartitionCatalog]
     """One a compact table, by its name."""
+    kept: dt.timedelta = dt.timedelta(days=1)
+    """How long a merged object outlives the next: a query may still read it, another run may be about to show it."""
 
-    def show_sessions(self, year: CompactYear) -> None:
-        """Let readers take the sessions' objects of *year*; a year without any leaves the catalog.
+    def show(self, year: CompactYear) -> None:
+        """Let readers take what *year* holds now; a year without sessions leaves the catalog.
+
+        They are sent to the sessions' objects, unless they take a merged object already that holds just these.
 
         Raises:
             CatalogRefused: Glue did not take it.
         """
         catalog = self.catalogs[year.table]
-        if self._has_sessions(year):
-            catalog.point(year, year.sessions_prefix)
+        objects = self._sessions(year)
+        if not objects:
+            catalog.forget(year)
+            # Another run may have written and registered the year's first session in between.
+            if self._sessions(year):
+                catalog.point(year, year.sessions_prefix)
             return
-        catalog.forget(year)
-        # Another run may have written and registered the year's first session in between.
-        if self._has_sessions(year):
+        # Never pointed at the merged object from here: a session may have been written since the listing.
+        if catalog.location(year) != year.merged_location(_version(year, objects)):
             catalog.point(year, year.sessions_prefix)
 
     def show_merged(self, year: CompactYear, version: str) -> None:
@@ -129,15 +131,14 @@ class CompactYears:
             CatalogRefused: Glue did not take it.
         """
         catalog = self.catalogs[year.table]
-        before = catalog.location(year)
         catalog.point(year, year.merged_location(version))
-        if _version(year, list_objects(self.client, self.bucket, year.sessions_prefix)) != version:
+        if _version(year, self._sessions(year)) != version:
             catalog.point(year, year.sessions_prefix)
-        # A query that began before may still read what the catalog named then.
-        kept = {before, year.merged_location(version)}
-        merged = list_objects(self.client, self.bucket, year.merged_prefix)
-        old = [item.key for item in merged if f"{item.key.rpartition('/')[0]}/" not in kept]
+        merged = list(list_objects(self.client, self.bucket, year.merged_prefix))
+        newest = max(item.modified_at for item in merged)
+        own = year.merged_key(version)
+        old = [item.key for item in merged if item.key != own and newest - item.modified_at > self.kept]
         delete_objects(self.client, self.bucket, old)
 
-    def _has_sessions(self, year: CompactYear) -> bool:
-        return any(True for _ in list_objects(self.client, self.bucket, year.sessions_prefix))
+    def _sessions(self, year: CompactYear) -> list[StoredObject]:
+        return list(list_objects(self.client, self.bucket, year.sessions_prefix))

@@ -20,7 +20,7 @@ import datetime as dt
 import logging
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.resources import files
@@ -242,7 +242,10 @@ def _write(bucket: str, refined: Refined, tasks: int) -> list[WrittenSession]:
     for table, frame in ((SESSIONS, refined.sessions), (SECTORS, refined.sectors)):
         stored = whole_sessions(frame).mapInArrow(compact_writer(bucket, table), STORED_DDL).collect()
         found = {Session(row["index_code"], row["session_date"]) for row in stored}
-        delete_compact(s3_client(), bucket, table, (one.session for one in written if one.session not in found))
+        absent = [one.session for one in written if one.session not in found]
+        if absent and table is SESSIONS:
+            raise RuntimeError(f"sessions.sql gave no row for {absent[0]}, the first of {len(absent)}.")
+        delete_compact(s3_client(), bucket, table, absent)
     return written
 
 
@@ -299,9 +302,9 @@ def _publish(
     years = CompactYears(s3_client(), bucket, {table.name: catalog(table.name) for table in COMPACT_TABLES})
     with ThreadPoolExecutor(_PARALLEL_SESSIONS) as pool:
         changes = [*pool.map(publish, written), *pool.map(withdraw, gone)]
-        _publish_years(
-            spark, pool, years, [*(one.session for one in written), *gone], is_rebuild=not arguments.sessions
-        )
+        stored = [one.session for one in written]
+        past = _past_years(stored) if arguments.sessions is None else frozenset()
+        _publish_years(spark, pool, years, [*stored, *gone], past)
         list(pool.map(acknowledge, written))
     log.info(
         "published",
@@ -318,23 +321,39 @@ def _publish(
 
 
 def _publish_years(
-    spark: SparkSession, pool: ThreadPoolExecutor, years: CompactYears, sessions: Iterable[Session], *, is_rebuild: bool
+    spark: SparkSession,
+    pool: ThreadPoolExecutor,
+    years: CompactYears,
+    sessions: Iterable[Session],
+    past: Collection[CompactYear],
 ) -> None:
-    """Register the years of the compact tables that hold *sessions*; a rebuild merges those that are past."""
+    """Register the years of the compact tables that hold *sessions*, those of *past* merged."""
+    versions = _merge(spark, years.bucket, past) if past else {}
     touched = {CompactYear.of(table.name, session) for table in COMPACT_TABLES for session in sessions}
-    # A year is past when the index has sessions of a later one: no clock is needed, and the result is the same any day.
+    list(pool.map(years.show, touched - versions.keys()))
+    list(pool.map(lambda year: years.show_merged(year, versions[year]), versions))
+
+
+def _past_years(sessions: Collection[Session]) -> frozenset[CompactYear]:
+    """The years of which the index has a later one: no clock is needed, and the result is the same on any day."""
     newest: dict[str, int] = {}
-    for year in touched:
-        newest[year.index_code] = max(year.session_year, newest.get(year.index_code, 0))
-    past = sorted(year for year in touched if is_rebuild and year.session_year < newest[year.index_code])
-    list(pool.map(years.show_sessions, touched.difference(past)))
-    if past:
-        wanted = spark.createDataFrame([(year.table, year.index_code, year.session_year) for year in past], YEAR_DDL)
-        tasks = min(len(past), 4 * spark.sparkContext.defaultParallelism)
-        merged = wanted.repartition(tasks).mapInArrow(year_merger(years.bucket), MERGED_DDL).collect()
-        versions = {CompactYear(row["table"], row["index_code"], row["session_year"]): row["version"] for row in merged}
-        list(pool.map(years.show_sessions, [year for year in past if year not in versions]))
-        list(pool.map(lambda year: years.show_merged(year, versions[year]), versions))
+    for session in sessions:
+        newest[session.index_code] = max(session.session_date.year, newest.get(session.index_code, 0))
+    return frozenset(
+        CompactYear.of(table.name, session)
+        for table in COMPACT_TABLES
+        for session in sessions
+        if session.session_date.year < newest[session.index_code]
+    )
+
+
+def _merge(spark: SparkSession, bucket: str, years: Collection[CompactYear]) -> dict[CompactYear, str]:
+    """Write the merged object of each of *years* that can be merged; return their versions."""
+    rows = [(year.table, year.index_code, year.session_year) for year in sorted(years)]
+    tasks = min(len(rows), 4 * spark.sparkContext.defaultParallelism)
+    frame = spark.createDataFrame(rows, YEAR_DDL).repartition(tasks)
+    merged = frame.mapInArrow(year_merger(bucket), MERGED_DDL).collect()
+    return {CompactYear(row["table"], row["index_code"], row["session_year"]): row["version"] for row in merged}
 
 
 def _receipt_content(one: WrittenSession, receipt: Receipt, run_id: str) -> dict[str, Any]:

@@ -162,6 +162,12 @@ def test_a_year_of_a_compact_table_leads_readers_to_what_is_there(
     assert all(one.session == (SESSION if facts.objects else None) for one in found)
 
 
+def test_a_year_is_left_alone_while_a_run_over_it_is_at_work() -> None:
+    waiting = replace(HEALTHY, receipts=frozenset())
+    found = examined(waiting, run("RUNNING", 1), compact_years=(YearFacts(YEAR, OBJECTS),))
+    assert kinds(found) == {Kind.REFINING}
+
+
 def _partition(facts: SessionFacts, ticker: str, place: str | None) -> SessionFacts:
     partitions = {name: found for name, found in {**facts.partitions, ticker: place}.items() if found is not None}
     return replace(facts, partitions=partitions)

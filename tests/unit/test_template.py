@@ -14,6 +14,7 @@ import duckdb
 import pytest
 import sqlglot
 
+from bovespa import layout
 from bovespa.layout import (
     IMPORT_PREFIX,
     IMPORT_SUFFIX,
@@ -25,7 +26,15 @@ from bovespa.layout import (
     quarantine_key,
 )
 from bovespa.settings import Settings
-from glue.schema import COMPACT_TABLES, HOLDINGS, PARTITION_COLUMNS, REFINED_COLUMNS, YEAR_COLUMNS, CompactTable
+from glue.schema import (
+    COMPACT_TABLES,
+    HOLDINGS,
+    PARTITION_COLUMNS,
+    REFINED_COLUMNS,
+    SECTORS,
+    YEAR_COLUMNS,
+    CompactTable,
+)
 from infrastructure.package import PROJECT, build
 from infrastructure.template import TEMPLATE, read
 
@@ -252,6 +261,11 @@ COLUMNS = TABLE["StorageDescriptor"]["Columns"]
 
 def test_the_columns_are_those_that_the_job_writes() -> None:
     assert tuple((column["Name"], column["Type"]) for column in COLUMNS) == REFINED_COLUMNS
+
+
+def test_the_doctor_and_the_job_know_the_same_compact_tables() -> None:
+    assert tuple(table.name for table in COMPACT_TABLES) == layout.COMPACT_TABLES
+    assert SECTORS.name == layout.SECTORS_TABLE
 
 
 @pytest.mark.parametrize("table", COMPACT_TABLES, ids=lambda table: table.name)
