@@ -1,4 +1,4 @@
-"""Uploads the packages and brings the stack up to the template.
+"""Uploads the packages, brings the stack up to the template, and publishes the named queries and views of `athena/`.
 
     python -m infrastructure.deploy [--stack NAME] [--artifact-bucket NAME] [--region REGION]
                                     [--parameter KEY=VALUE ...] [--yes] [--dry-run]
@@ -11,50 +11,22 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from bovespa.errors import BovespaError, ConfigurationError
+from infrastructure.athena_queries import named_queries, views
 from infrastructure.package import Packages, build
+from infrastructure.publish import Publication
+from infrastructure.steps import Change, DeploymentFailed, Report, polls
 from infrastructure.template import TEMPLATE, read
 
 CAPABILITIES = ("CAPABILITY_IAM",)
 PARTITION_INDEX = "by_session"
-
-_TIMEOUT_S = 1800.0
-_FIRST_POLL_S = 0.05
-_SLOWEST_POLL_S = 4.0
-
-Report = Callable[[str], None]
-
-
-class DeploymentFailed(BovespaError):
-    """CloudFormation refused the change or rolled it back; the message holds its reasons."""
-
-    code = "deployment_failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What CloudFormation would do to one resource."""
-
-    action: str
-    """`Add`, `Modify`, `Remove`, `Import` or `Dynamic`."""
-    logical_id: str
-    resource_type: str
-    replacement: str | None
-    """For a modification: `True` if the resource is made anew, `False` or `Conditional`."""
-
-    def __str__(self) -> str:
-        anew = " (made anew)" if self.replacement == "True" else ""
-        return f"{self.action:<7} {self.logical_id} {self.resource_type}{anew}"
 
 
 def deploy(
@@ -66,14 +38,15 @@ def deploy(
     confirm: Callable[[Sequence[Change]], bool] = lambda _changes: True,
     report: Report = lambda _line: None,
 ) -> dict[str, str] | None:
-    """Bring *stack* up to the template and today's code.
+    """Bring *stack*, its named queries and its views up to the template, `athena/` and today's code.
 
     Args:
         session: Says which account and region, and as whom.
         stack: Name of the stack.
         artifact_bucket: Bucket for the packages, made if missing; `<stack>-artifacts-<account>-<region>` by default.
         parameters: Template parameters; the others keep what the stack has, or their defaults if it is new.
-        confirm: Asked with the changes before anything in the stack changes; false leaves the stack as it was.
+        confirm: Asked once with the changes before any is made; false leaves stack, queries and views as they were.
+            A view that is made again only because a table's columns change is not among them.
         report: Receives a line for each step.
 
     Returns:
@@ -81,21 +54,27 @@ def deploy(
 
     Raises:
         ConfigurationError: The artifact bucket is somebody else's, or no region is set.
-        DeploymentFailed: CloudFormation refused or rolled back.
+        DeploymentFailed: CloudFormation refused or rolled back, or Athena refused a view.
+        InvalidQueryFile: A file of `athena/` breaks its format; nothing was done.
     """
     packages = build()
+    publication = Publication(session.client, named_queries(), views(), report)
     if not session.region_name:
         raise ConfigurationError("Set AWS_DEFAULT_REGION or give --region.")
     account = session.client("sts").get_caller_identity()["Account"]
     bucket = artifact_bucket or f"{stack}-artifacts-{account}-{session.region_name}"
     upload(session.client("s3"), bucket, packages, account=account, region=session.region_name, report=report)
-    outputs = Stack(session.client("cloudformation"), stack, report).update(
+    cloudformation = Stack(session.client("cloudformation"), stack, report)
+    outputs = cloudformation.update(
         TEMPLATE.read_text(encoding="utf-8"),
         {"ArtifactBucket": bucket, **packages.parameters, **(parameters or {})},
         confirm,
+        publication.changes(cloudformation.outputs()),
     )
     if outputs is not None:
         add_partition_index(session.client("glue"), outputs["DatabaseName"], outputs["TableName"], report)
+        # Planned anew: before, a workgroup or table may not have been there.
+        publication.publish(outputs)
     return outputs
 
 
@@ -134,9 +113,19 @@ class Stack:
         self._report = report
 
     def update(
-        self, template: str, parameters: Mapping[str, str], confirm: Callable[[Sequence[Change]], bool]
+        self,
+        template: str,
+        parameters: Mapping[str, str],
+        confirm: Callable[[Sequence[Change]], bool],
+        others: Sequence[Change] = (),
     ) -> dict[str, str] | None:
         """Create or update the stack; return its outputs, or None if *confirm* said no.
+
+        Args:
+            template: Its text.
+            parameters: By name; the others keep what the stack has.
+            confirm: Asked with the changes.
+            others: What the caller is going to change besides; it is asked about in the same question.
 
         Raises:
             DeploymentFailed: CloudFormation refused or rolled back.
@@ -155,9 +144,9 @@ class Stack:
         change_set = self._plan(template, parameters, "CREATE" if is_new else "UPDATE")
         if change_set is None:
             self._report(f"{self._name} is up to date")
-            return self._outputs()
+            return None if others and not confirm(others) else self.outputs()
         try:
-            accepted = confirm(list(self._changes(change_set)))
+            accepted = confirm([*self._changes(change_set), *others])
         except BaseException:
             self._discard(change_set, is_new)
             raise
@@ -165,7 +154,12 @@ class Stack:
             self._discard(change_set, is_new)
             return None
         self._execute(change_set)
-        return self._outputs()
+        return self.outputs()
+
+    def outputs(self) -> dict[str, str]:
+        """Return the stack's outputs; none if there is no such stack, or nothing in it yet."""
+        stack = self._described()
+        return {output["OutputKey"]: output["OutputValue"] for output in (stack or {}).get("Outputs", [])}
 
     def _plan(self, template: str, parameters: Mapping[str, str], kind: str) -> str | None:
         """The ARN of a change set that is ready, or None if it would change nothing."""
@@ -183,7 +177,7 @@ class Stack:
                 raise
             reason = error.response["Error"]["Message"]
             raise DeploymentFailed(f"CloudFormation refuses the change of {self._name}: {reason}") from error
-        for _ in _polls(f"CloudFormation did not finish the plan for {self._name}"):
+        for _ in polls(f"CloudFormation did not finish the plan for {self._name}"):
             answer = self._client.describe_change_set(ChangeSetName=change_set)
             if not answer["Status"].endswith(("_PENDING", "_IN_PROGRESS")):
                 break
@@ -229,7 +223,7 @@ class Stack:
         already_seen = {event["EventId"] for event in self._events()}
         self._client.execute_change_set(ChangeSetName=change_set)
         reasons: list[str] = []
-        for _ in _polls(f"{self._name} is still changing"):
+        for _ in polls(f"{self._name} is still changing"):
             # Status first: an event that comes between the two calls is then seen now and not lost.
             status = self._status() or ""
             new = [event for event in self._events() if event["EventId"] not in already_seen]
@@ -247,7 +241,7 @@ class Stack:
         # A deleted stack answers to its id only.
         stack_id = self._client.describe_stacks(StackName=self._name)["Stacks"][0]["StackId"]
         self._client.delete_stack(StackName=stack_id)
-        for _ in _polls(f"{self._name} is still there"):
+        for _ in polls(f"{self._name} is still there"):
             status = self._client.describe_stacks(StackName=stack_id)["Stacks"][0]["StackStatus"]
             if status == "DELETE_COMPLETE":
                 return
@@ -256,37 +250,22 @@ class Stack:
 
     def _status(self) -> str | None:
         """The stack's status, or None if there is no such stack."""
+        stack = self._described()
+        return None if stack is None else str(stack["StackStatus"])
+
+    def _described(self) -> dict[str, Any] | None:
         try:
-            return str(self._client.describe_stacks(StackName=self._name)["Stacks"][0]["StackStatus"])
+            found: dict[str, Any] = self._client.describe_stacks(StackName=self._name)["Stacks"][0]
         except ClientError as error:
             if error.response["Error"]["Code"] == "ValidationError" and "does not exist" in str(error):
                 return None
             raise
+        return found
 
     def _events(self) -> list[dict[str, Any]]:
         """The newest events first."""
         pages = self._client.get_paginator("describe_stack_events").paginate(StackName=self._name)
         return [event for page in pages for event in page["StackEvents"]]
-
-    def _outputs(self) -> dict[str, str]:
-        outputs = self._client.describe_stacks(StackName=self._name)["Stacks"][0].get("Outputs", [])
-        return {output["OutputKey"]: output["OutputValue"] for output in outputs}
-
-
-def _polls(what: str) -> Iterator[None]:
-    """Yield at once, then at growing intervals.
-
-    Raises:
-        DeploymentFailed: The time is over; the message begins with *what*.
-    """
-    deadline = time.monotonic() + _TIMEOUT_S
-    interval_s = _FIRST_POLL_S
-    pause = threading.Event()
-    while time.monotonic() < deadline:
-        yield
-        pause.wait(interval_s)
-        interval_s = min(interval_s * 1.5, _SLOWEST_POLL_S)
-    raise DeploymentFailed(f"{what} after {_TIMEOUT_S / 60:g} minutes.")
 
 
 def _line(event: Mapping[str, Any]) -> str:

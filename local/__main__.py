@@ -2,26 +2,30 @@
 
 up     run cloud, B3's stand-in and API until stopped
 demo   run the main job from end to end and show the rows that Athena answers
-query  ask the running cloud's Athena
+query  ask the running cloud's Athena, in SQL or with a named query
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import datetime as dt
 import json
 import logging
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bovespa.errors import BovespaError, ConfigurationError
+from bovespa.errors import BovespaError, ConfigurationError, InvalidRequest
+from infrastructure.athena_queries import NULL, NamedQuery
 from local.athena import ask
 from local.cloud import PROJECT, CloudDidNotStart, client
 from local.console import Progress, print_table
 from local.demo import run_demo
+from local.named_queries import named, queries_of
 from local.pipeline import ApiDidNotStart, running_pipeline
 
 RUNNING = PROJECT / ".local" / "running.json"
@@ -41,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         status: int = arguments.command(arguments)
     except (BovespaError, CloudDidNotStart, ApiDidNotStart) as error:
         sys.stderr.write(f"error: {error}\n")
-        return 2 if isinstance(error, ConfigurationError) else 1
+        return 2 if isinstance(error, ConfigurationError | InvalidRequest) else 1
     except KeyboardInterrupt:
         return 130
     return status
@@ -66,10 +70,20 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--json", action="store_true", help="print rows and timings as one line of JSON")
     demo.set_defaults(command=_demo)
 
-    query = commands.add_parser("query", help="ask the running cloud's Athena")
-    query.add_argument("sql", metavar="SQL", help="one statement; the table is portfolio")
-    query.add_argument("--json", action="store_true", help="print columns and rows as one line of JSON")
-    query.set_defaults(command=_query)
+    query = commands.add_parser("query", help="ask the running cloud's Athena, in SQL or with a named query")
+    query.add_argument("question", nargs="?", metavar="SQL|NAME", help="one statement, or the name of a named query")
+    query.add_argument(
+        "--set",
+        dest="values",
+        action="append",
+        default=[],
+        type=_value,
+        metavar="NAME=VALUE",
+        help="value of a named query's parameter, may be repeated; `null` for no date",
+    )
+    query.add_argument("--list", action="store_true", help="list the named queries and their parameters")
+    query.add_argument("--json", action="store_true", help="print columns and rows, or the list, as one line of JSON")
+    query.set_defaults(command=_query, usage_error=query.error)
     return parser
 
 
@@ -78,6 +92,13 @@ def _folder(text: str) -> Path:
     if not path.is_dir():
         raise argparse.ArgumentTypeError(f"{text!r} is not a folder")
     return path
+
+
+def _value(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not like index_code=IBOV")
+    return name, value
 
 
 def _up(arguments: argparse.Namespace) -> int:
@@ -144,13 +165,50 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _query(arguments: argparse.Namespace) -> int:
-    answer = ask(client("athena", _endpoint_url()), arguments.sql)
+    question, values = arguments.question, dict(arguments.values)
+    # No statement is a single word.
+    is_name = question is not None and re.fullmatch(r"[\w-]+", question) is not None
+    if arguments.list != (question is None):
+        arguments.usage_error("give SQL, the name of a named query, or --list")
+    if values and not is_name:
+        arguments.usage_error("--set is for the parameters of a named query; SQL has none")
+    if len(values) < len(arguments.values):
+        arguments.usage_error("--set names a parameter twice")
+    athena = client("athena", _endpoint_url())
+    if arguments.list:
+        _print_queries(queries_of(athena), as_json=arguments.json)
+        return 0
+    # From the workgroup, not from the files: what answers is what was deployed.
+    answer = ask(athena, named(queries_of(athena), question).with_values(values) if is_name else question)
     if arguments.json:
         sys.stdout.write(json.dumps({"columns": answer.columns, "rows": answer.as_dicts()}) + "\n")
     else:
         print_table(answer.columns, answer.rows)
         sys.stderr.write(f"{len(answer.rows)} rows in {answer.elapsed_s:.1f} s\n")
     return 0
+
+
+def _print_queries(queries: Sequence[NamedQuery], *, as_json: bool) -> None:
+    if as_json:
+        listed = [
+            {
+                "name": query.name,
+                "question": query.question,
+                "parameters": [dataclasses.asdict(parameter) for parameter in query.parameters],
+            }
+            for query in queries
+        ]
+        sys.stdout.write(json.dumps({"queries": listed}) + "\n")
+        return
+    rows = [
+        (
+            query.name,
+            query.question,
+            "\n".join(f"{each.name}={NULL if each.default is None else each.default}" for each in query.parameters),
+        )
+        for query in queries
+    ]
+    print_table(("name", "question", "parameters"), rows)
 
 
 def _endpoint_url() -> str:

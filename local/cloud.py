@@ -117,8 +117,8 @@ class _LocalSession(boto3.Session):  # type: ignore[misc]  # boto3 has no types
 
 
 def _deploy(endpoint_url: str, report: Callable[[str], None]) -> Mapping[str, str]:
-    """Deploy the very template that AWS gets; only named queries, which the emulator does not know, are left out."""
-    outputs = deploy(_LocalSession(endpoint_url), parameters={"CreateNamedQueries": "false"}, report=report)
+    """Deploy what AWS gets: the very template, named queries and views."""
+    outputs = deploy(_LocalSession(endpoint_url), report=report)
     if outputs is None:
         raise AssertionError("a deployment that nobody was asked about cannot have been declined")
     return outputs

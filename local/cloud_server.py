@@ -61,13 +61,14 @@ async def _serve(port: int, work_dir: Path, *, warm: bool) -> None:
     from hypercorn.config import Config  # noqa: PLC0415
     from ministack.app import app  # noqa: PLC0415
 
-    from local import athena_engine, glue_catalog  # noqa: PLC0415
+    from local import athena_engine, athena_named_queries, glue_catalog  # noqa: PLC0415
     from local.glue_runs import GlueSparkRunner, install  # noqa: PLC0415
 
     runner = GlueSparkRunner(endpoint_url=f"http://127.0.0.1:{port}", work_dir=work_dir)
     install(runner)
     glue_catalog.install()
     athena_engine.install()
+    athena_named_queries.install()
     if warm:
         threading.Thread(target=runner.warm_up, daemon=True).start()
     stop = asyncio.Event()

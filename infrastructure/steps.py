@@ -1,0 +1,54 @@
+"""What the parts of a deployment have in common: the changes they announce, how they wait, how they fail."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from bovespa.errors import BovespaError
+
+Report = Callable[[str], None]
+
+_TIMEOUT_S = 1800.0
+_SLOWEST_POLL_S = 4.0
+
+
+class DeploymentFailed(BovespaError):
+    """AWS refused a change or rolled it back; the message holds its reasons."""
+
+    code = "deployment_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a deployment would do to one thing."""
+
+    action: str
+    """`Add`, `Modify`, `Remove`, `Import` or `Dynamic`."""
+    logical_id: str
+    resource_type: str
+    """CloudFormation's name for it, or `named query` or `view`."""
+    replacement: str | None = None
+    """For a modification: `True` if the resource is made anew, `False` or `Conditional`."""
+
+    def __str__(self) -> str:
+        anew = " (made anew)" if self.replacement == "True" else ""
+        return f"{self.action:<7} {self.logical_id} {self.resource_type}{anew}"
+
+
+def polls(what: str, *, first_s: float = 0.05) -> Iterator[None]:
+    """Yield at once, then after *first_s* seconds, then at growing intervals.
+
+    Raises:
+        DeploymentFailed: The time is over; the message begins with *what*.
+    """
+    deadline = time.monotonic() + _TIMEOUT_S
+    interval_s = first_s
+    pause = threading.Event()
+    while time.monotonic() < deadline:
+        yield
+        pause.wait(interval_s)
+        interval_s = min(interval_s * 1.5, _SLOWEST_POLL_S)
+    raise DeploymentFailed(f"{what} after {_TIMEOUT_S / 60:g} minutes.")
