@@ -229,10 +229,11 @@ def _parameter_lines(text: str) -> Iterator[re.Match[str]]:
         return
     start = block.start("lines")
     for line in block["lines"].removesuffix("\n").split("\n"):
-        match = _LINE.fullmatch(text, start + 8, start + len(line))
-        if match is None:
-            raise ValueError(line.strip())
-        yield match
+        if not line.lstrip().startswith("--"):
+            match = _LINE.fullmatch(text, start + 8, start + len(line))
+            if match is None:
+                raise ValueError(line.strip())
+            yield match
         start += len(line) + 1
 
 
@@ -252,8 +253,8 @@ def _parameters(text: str, where: str) -> Iterator[Parameter]:
             "CAST(NULL AS DATE) AS session_date or 21 AS sessions"
         ) from None
     names = [line["name"] for line in lines]
-    if len(set(names)) != len(names):
-        raise InvalidQueryFile(f"{where}: a parameter is there twice; give each one line")
+    if not names or len(set(names)) != len(names):
+        raise InvalidQueryFile(f"{where}: give each parameter one line, none of them two, and at least one")
     if [line["comma"] for line in lines] != [","] * (len(lines) - 1) + [""]:
         raise InvalidQueryFile(f"{where}: put a comma after each parameter but the last")
     for line in lines:

@@ -6,13 +6,10 @@ import datetime as dt
 import io
 import zipfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import cfnlint.api
-import duckdb
 import pytest
-import sqlglot
 
 from bovespa import layout
 from bovespa.layout import (
@@ -35,13 +32,12 @@ from glue.schema import (
     YEAR_COLUMNS,
     CompactTable,
 )
-from infrastructure.package import PROJECT, build
+from infrastructure.package import build
 from infrastructure.template import TEMPLATE, read
 
 TEXT = TEMPLATE.read_text(encoding="utf-8")
 SOURCE = read(TEXT)
 RESOURCES: dict[str, Any] = SOURCE["Resources"]
-QUERIES = sorted((PROJECT / "athena").glob("*.sql"))
 
 
 def of_type(kind: str) -> dict[str, Any]:
@@ -323,30 +319,3 @@ def test_the_workgroup_enforces_its_place_its_encryption_and_its_limit() -> None
     assert rules["BytesScannedCutoffPerQuery"] > 0
     assert rules["ResultConfiguration"]["OutputLocation"] == {"Fn::Sub": "s3://${ResultsBucket}/answers/"}
     assert rules["ResultConfiguration"]["EncryptionConfiguration"] == {"EncryptionOption": "SSE_S3"}
-
-
-def test_every_query_file_is_a_named_query_with_its_text() -> None:
-    declared = {query["Name"]: query for query in of_type("AWS::Athena::NamedQuery").values()}
-    assert {path.stem: path.read_text(encoding="utf-8") for path in QUERIES} == {
-        name: query["QueryString"] for name, query in declared.items()
-    }
-    for query in declared.values():
-        assert query["QueryString"].startswith(f"-- {query['Description']}\n")
-
-
-def test_named_queries_can_be_left_out() -> None:
-    conditions = [RESOURCES[name].get("Condition") for name in of_type("AWS::Athena::NamedQuery")]
-    assert set(conditions) == {"HasNamedQueries"}
-    assert SOURCE["Parameters"]["CreateNamedQueries"]["AllowedValues"] == ["true", "false"]
-
-
-@pytest.mark.parametrize("path", QUERIES, ids=lambda path: path.stem)
-def test_every_query_fits_the_table(path: Path) -> None:
-    declared = ", ".join(
-        f"{name} {kind.replace('string', 'varchar')}" for name, kind in PARTITION_COLUMNS + REFINED_COLUMNS
-    )
-    sql = sqlglot.transpile(path.read_text(encoding="utf-8"), read="athena", write="duckdb")
-    with duckdb.connect() as database:
-        database.execute(f"CREATE TABLE portfolio ({declared})")
-        (statement,) = sql
-        assert database.execute(statement).fetchall() == []
