@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import datetime as dt
 import json
 import os
 import signal
@@ -17,8 +18,14 @@ from typing import Any
 import pytest
 import requests
 
+from bovespa.portfolio_csv import parse_csv
+from infrastructure.athena_queries import named_queries
+from local.named_queries import named
+from local.pipeline import Pipeline
+from local.synthetic import synthetic_csv
 from tests import reckoning
 from tests.conftest import PROJECT
+from tests.lake import Lake
 from tests.until import until
 
 
@@ -144,10 +151,71 @@ def test_the_stand_in_of_up_can_be_told_its_day_and_its_faults() -> None:
         assert answer.json()["session_date"] == "2025-02-24"
 
 
-def test_a_query_without_a_cloud_says_what_to_do() -> None:
-    answer = local("query", "SELECT 1")
+@pytest.mark.parametrize("arguments", [["SELECT 1"], ["todays_portfolio"], ["--list"]])
+def test_a_query_without_a_cloud_says_what_to_do(arguments: list[str]) -> None:
+    answer = local("query", *arguments)
     assert answer.returncode == 2
     assert "python -m local up" in answer.stderr
+
+
+def test_named_queries_are_listed_and_answer_by_name(pipeline: Pipeline) -> None:
+    environ = environment(**pipeline.cloud.aws_environment)
+    lake = Lake(pipeline.cloud)
+    older, newer = (synthetic_csv("IFNC", dt.date(2025, 2, day)) for day in (3, 4))
+    sessions = [lake.store(older), lake.store(newer)]
+    lake.wait_until_refined(*sessions)
+
+    listed = local("query", "--list", "--json", environ=environ)
+    assert listed.returncode == 0, listed.stderr
+    queries = {query.pop("name"): query for query in json.loads(listed.stdout)["queries"]}
+    assert list(queries) == [query.name for query in named_queries()]
+    assert queries["todays_portfolio"] == {
+        "question": named(named_queries(), "todays_portfolio").question,
+        "parameters": [
+            {"name": "index_code", "kind": "text", "default": "IBOV"},
+            {"name": "session_date", "kind": "date", "default": None},
+        ],
+    }
+    table = local("query", "--list", environ=environ)
+    assert table.returncode == 0, table.stderr
+    assert {"todays_portfolio", "index_code=IBOV", "session_date=null"} <= set(table.stdout.split())
+
+    def asked(*arguments: str) -> list[dict[str, Any]]:
+        answer = local("query", "todays_portfolio", "--json", *arguments, environ=environ)
+        assert answer.returncode == 0, answer.stderr
+        rows: list[dict[str, Any]] = json.loads(answer.stdout)["rows"]
+        return [{name: row[name] for name in ("ticker", "participation_pct")} for row in rows]
+
+    def published(content: bytes) -> list[dict[str, Any]]:
+        holdings = sorted(parse_csv(content).holdings, key=lambda one: (-one.participation_pct, one.ticker))
+        return [{"ticker": one.ticker, "participation_pct": str(one.participation_pct)} for one in holdings]
+
+    assert published(older) != published(newer)
+    assert asked("--set", "index_code=IFNC") == published(newer)
+    assert asked("--set", "index_code=IFNC", "--set", "session_date=2025-02-03") == published(older)
+    assert asked("--set", "index_code=' OR TRUE --") == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["todays_portfolios"], "Did you mean todays_portfolio?"),
+        (["nothing_like_it"], "There are: company_participation, "),
+        (["todays_portfolio", "--set", "index=IBOV"], "It has index_code, session_date."),
+        (["todays_portfolio", "--set", "session_date=yesterday"], "session_date must be a date like 2025-02-03"),
+        (["todays_portfolio", "--set", "IBOV"], "'IBOV' is not like index_code=IBOV"),
+        (["todays_portfolio", "--set", "index_code=A", "--set", "index_code=B"], "twice"),
+        (["SELECT 1", "--set", "index_code=IBOV"], "SQL has none"),
+        (["--list", "todays_portfolio"], "or --list"),
+        (["--list", "--set", "index_code=IBOV"], "--set is for"),
+        ([], "or --list"),
+    ],
+)
+def test_a_named_query_asked_wrongly_says_what_to_do(arguments: list[str], said: str, pipeline: Pipeline) -> None:
+    answer = local("query", *arguments, environ=environment(**pipeline.cloud.aws_environment))
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert said in answer.stderr
+    assert "Traceback" not in answer.stderr
 
 
 @pytest.mark.parametrize("command", [[], ["up"], ["demo"], ["query"]])
@@ -159,8 +227,6 @@ def test_every_command_explains_itself(command: list[str]) -> None:
 
 def test_the_demo_ends_with_the_rows_of_athena(tmp_path: Path) -> None:
     """The demo over a folder of files, one of them broken, as a person would run it."""
-    from local.synthetic import synthetic_csv  # noqa: PLC0415
-
     contents = {
         name: synthetic_csv("UTIL", reckoning.read_date(name))
         for name in ("UTILDia_03-02-25.csv", "UTILDia_04-02-25.csv")
