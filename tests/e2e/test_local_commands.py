@@ -200,7 +200,7 @@ def test_named_queries_are_listed_and_answer_by_name(pipeline: Pipeline) -> None
     ("arguments", "said"),
     [
         (["todays_portfolios"], "Did you mean todays_portfolio?"),
-        (["nothing_like_it"], "There are: company_participation, "),
+        (["nothing_like_it"], "There are: company_"),
         (["todays_portfolio", "--set", "index=IBOV"], "It has index_code, session_date."),
         (["todays_portfolio", "--set", "session_date=yesterday"], "session_date must be a date like 2025-02-03"),
         (["todays_portfolio", "--set", "IBOV"], "'IBOV' is not like index_code=IBOV"),
