@@ -9,6 +9,7 @@ Shows what would change and asks before it changes it. Where the stack is, is th
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import sys
 import uuid
@@ -58,13 +59,14 @@ def deploy(
         InvalidQueryFile: A file of `athena/` breaks its format; nothing was done.
     """
     packages = build()
-    publication = Publication(session.client, named_queries(), views(), report)
+    client = functools.cache(session.client)
+    publication = Publication(client, named_queries(), views(), report)
     if not session.region_name:
         raise ConfigurationError("Set AWS_DEFAULT_REGION or give --region.")
-    account = session.client("sts").get_caller_identity()["Account"]
+    account = client("sts").get_caller_identity()["Account"]
     bucket = artifact_bucket or f"{stack}-artifacts-{account}-{session.region_name}"
-    upload(session.client("s3"), bucket, packages, account=account, region=session.region_name, report=report)
-    cloudformation = Stack(session.client("cloudformation"), stack, report)
+    upload(client("s3"), bucket, packages, account=account, region=session.region_name, report=report)
+    cloudformation = Stack(client("cloudformation"), stack, report)
     outputs = cloudformation.update(
         TEMPLATE.read_text(encoding="utf-8"),
         {"ArtifactBucket": bucket, **packages.parameters, **(parameters or {})},
@@ -72,7 +74,7 @@ def deploy(
         publication.changes(cloudformation.outputs()),
     )
     if outputs is not None:
-        add_partition_index(session.client("glue"), outputs["DatabaseName"], outputs["TableName"], report)
+        add_partition_index(client("glue"), outputs["DatabaseName"], outputs["TableName"], report)
         # Planned anew: before, a workgroup or table may not have been there.
         publication.publish(outputs)
     return outputs

@@ -28,7 +28,7 @@ class Publication:
     """The named queries and views of this version.
 
     Args:
-        client: Makes a boto3 client of a service, by name.
+        client: Gives the boto3 client of a service, by name.
         queries: What shall be the workgroup's.
         views: What shall be the database's, each after those that it names.
         report: Receives a line for each change that was made.
@@ -37,7 +37,7 @@ class Publication:
     def __init__(
         self, client: Callable[[str], Any], queries: Sequence[NamedQuery], views: Sequence[View], report: Report
     ) -> None:
-        self._client = functools.cache(client)
+        self._client = client
         self._queries = queries
         self._views = views
         self._report = report

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlglot import exp
 
-from glue.schema import COMPACT_TABLES, PARTITION_COLUMNS, REFINED_COLUMNS
+from bovespa.layout import COMPACT_TABLES
 from infrastructure.athena_queries import (
     KINDS,
     QUERIES,
@@ -28,6 +28,10 @@ from infrastructure.athena_queries import (
     views,
     words,
 )
+from infrastructure.template import TEMPLATE, read
+from local.athena_catalog import read_table
+from local.athena_queries import Catalog, translate
+from local.athena_queries import View as StoredView
 
 TITLE = "-- Which shares are there?\n"
 BLOCK = """\
@@ -51,32 +55,29 @@ def parse(text: str, name: str = "some_query") -> NamedQuery:
 # ------------------------------------------------------------------------------------------------- the files we have
 
 
-def table_definitions() -> list[str]:
-    years = (("index_code", "string"), ("session_year", "int"))
-    tables = {"portfolio": PARTITION_COLUMNS + REFINED_COLUMNS}
-    tables |= {table.name: (*table.columns, *years) for table in COMPACT_TABLES}
-    return [
-        f"CREATE TABLE {name} ({', '.join(' '.join(column) for column in columns)})".replace(" string", " varchar")
-        for name, columns in tables.items()
-    ]
-
-
 @pytest.fixture(scope="module")
-def empty_tables() -> Any:
-    """The tables and views, without a row."""
-    with duckdb.connect() as database:
-        for definition in table_definitions():
-            database.execute(definition)
-        for view in views():
-            (select,) = sqlglot.transpile(view.select, read="athena", write="duckdb")
-            database.execute(f"CREATE VIEW {view.name} AS {select}")
-        yield database
+def catalog() -> Catalog:
+    """The tables of the template, and our views over them."""
+    resources = read(TEMPLATE.read_text(encoding="utf-8"))["Resources"].values()
+    inputs = [one["Properties"]["TableInput"] for one in resources if one["Type"] == "AWS::Glue::Table"]
+    known: dict[str, Any] = {one["Name"]: read_table("bovespa", one["Name"], one) for one in inputs}
+
+    def find(database: str, name: str) -> Any:
+        return known.get(name) if database == "bovespa" else None
+
+    for view in views():
+        query, _ = translate(view.select, "bovespa", find)
+        columns = tuple(zip(query.names, (field.sql.type for field in query.fields), strict=True))
+        known[view.name] = StoredView("bovespa", view.select, columns)
+    return find
 
 
 @pytest.mark.parametrize("query", named_queries(), ids=lambda query: query.name)
-def test_every_query_is_athenas_sql_and_fits_the_tables(query: NamedQuery, empty_tables: Any) -> None:
-    (sql,) = sqlglot.transpile(query.sql, read="athena", write="duckdb")
-    empty_tables.execute(sql).fetchall()
+def test_every_query_is_one_statement_of_athena_and_fits_the_tables(query: NamedQuery, catalog: Catalog) -> None:
+    (statement,) = sqlglot.parse(query.sql, read="athena")
+    assert isinstance(statement, exp.Query)
+    translated, _ = translate(query.sql, "bovespa", catalog)
+    assert None not in [field.name for field in translated.fields], "a column without a name"
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ def test_every_view_is_one_statement_of_athena(view: View) -> None:
 
 
 def test_no_view_has_the_name_of_a_table() -> None:
-    assert not {view.name for view in views()} & {"portfolio", *(table.name for table in COMPACT_TABLES)}
+    assert not {view.name for view in views()} & {"portfolio", *COMPACT_TABLES}
 
 
 def test_every_file_is_read() -> None:
