@@ -21,6 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from bovespa.errors import BovespaError, ConfigurationError
 from infrastructure.athena_queries import named_queries, views
+from infrastructure.buckets import exists, make_bucket
 from infrastructure.package import Packages, build
 from infrastructure.publish import Publication
 from infrastructure.steps import Change, DeploymentFailed, Report, polls
@@ -86,9 +87,10 @@ def upload(s3: Any, bucket: str, packages: Packages, *, account: str, region: st
     Raises:
         ConfigurationError: The bucket exists and is not ours.
     """
-    _ensure_bucket(s3, bucket, account, region, report)
+    if make_bucket(s3, bucket, account=account, region=region):
+        report(f"bucket {bucket} made for the packages")
     for artifact in packages:
-        if _exists(s3.head_object, Bucket=bucket, Key=artifact.key):
+        if exists(s3.head_object, Bucket=bucket, Key=artifact.key):
             report(f"{artifact.name} is unchanged")
         else:
             s3.put_object(Bucket=bucket, Key=artifact.key, Body=artifact.content, ExpectedBucketOwner=account)
@@ -162,6 +164,18 @@ class Stack:
         """Return the stack's outputs; none if there is no such stack, or nothing in it yet."""
         stack = self._described()
         return {output["OutputKey"]: output["OutputValue"] for output in (stack or {}).get("Outputs", [])}
+
+    def required_outputs(self) -> dict[str, str]:
+        """Return the outputs of a stack that is there.
+
+        Raises:
+            ConfigurationError: There is no such stack, or its first creation has not succeeded.
+        """
+        if not (outputs := self.outputs()):
+            raise ConfigurationError(
+                f"No stack {self._name} has outputs here; name it with --stack and its place with --region."
+            )
+        return outputs
 
     def _plan(self, template: str, parameters: Mapping[str, str], kind: str) -> str | None:
         """The ARN of a change set that is ready, or None if it would change nothing."""
@@ -273,34 +287,6 @@ class Stack:
 def _line(event: Mapping[str, Any]) -> str:
     reason = event.get("ResourceStatusReason", "")
     return f"{event['ResourceStatus']} {event['LogicalResourceId']}{': ' if reason else ''}{reason}"
-
-
-def _ensure_bucket(s3: Any, bucket: str, account: str, region: str, report: Report) -> None:
-    if _exists(s3.head_bucket, Bucket=bucket, ExpectedBucketOwner=account):
-        return
-    # us-east-1 is the one region that may not be named here.
-    elsewhere = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
-    s3.create_bucket(Bucket=bucket, **elsewhere)
-    s3.get_waiter("bucket_exists").wait(Bucket=bucket)
-    closed = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
-    s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=dict.fromkeys(closed, True))
-    encryption = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
-    s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration=encryption)
-    report(f"bucket {bucket} made for the packages")
-
-
-def _exists(head: Callable[..., Any], **what: str) -> bool:
-    try:
-        head(**what)
-    except ClientError as error:
-        code = error.response["Error"]["Code"]
-        if code in ("404", "NoSuchBucket", "NoSuchKey", "NotFound"):
-            return False
-        if code in ("403", "AccessDenied"):
-            name = what["Bucket"]
-            raise ConfigurationError(f"Bucket {name} is somebody else's or closed to you; give another one.") from error
-        raise
-    return True
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,108 +1,22 @@
-"""A question to Athena, and its answer as rows, through the same API on AWS and on the local cloud."""
+"""A question to Athena with the names that the local cloud's stack has."""
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
-from bovespa.errors import BovespaError
+import infrastructure.athena
+from infrastructure.athena import Answer, QueryFailed
+
+__all__ = ["Answer", "QueryFailed", "ask"]
 
 DATABASE = "bovespa"
 WORKGROUP = "bovespa"
 
-_FIRST_POLL_S = 0.02
-_SLOWEST_POLL_S = 1.0
-_TIMEOUT_S = 600.0
-
-_CONVERTERS: dict[str, Callable[[str], Any]] = {
-    "tinyint": int,
-    "smallint": int,
-    "integer": int,
-    "bigint": int,
-    "float": float,
-    "double": float,
-    "boolean": lambda text: text == "true",
-}
-"""Types that have an exact counterpart in Python and JSON; the others, decimals and dates among them, stay text."""
-
-
-class QueryFailed(BovespaError):
-    """Athena refused the query or could not finish it; the message is Athena's own."""
-
-    code = "query_failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What Athena answered."""
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Any, ...], ...]
-    """Whole numbers as int, decimals and dates as the text Athena gives, NULL as None."""
-    elapsed_s: float
-
-    def as_dicts(self) -> list[dict[str, Any]]:
-        """Return the rows as one dict each."""
-        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
-
 
 def ask(client: Any, sql: str, *, database: str = DATABASE, workgroup: str = WORKGROUP) -> Answer:
-    """Run *sql* and wait for its answer.
-
-    Args:
-        client: A boto3 Athena client.
-        sql: One statement of Athena's SQL.
-        database: Where unqualified tables are looked up.
-        workgroup: Says where the answer is kept.
+    """Run *sql* as `infrastructure.athena.ask` does.
 
     Raises:
         QueryFailed: Athena refused it, failed, or needed more than ten minutes.
     """
-    started = time.monotonic()
-    query_id = client.start_query_execution(
-        QueryString=sql, QueryExecutionContext={"Database": database}, WorkGroup=workgroup
-    )["QueryExecutionId"]
-    _wait(client, query_id)
-    columns: tuple[str, ...] = ()
-    rows: list[tuple[Any, ...]] = []
-    for page in client.get_paginator("get_query_results").paginate(QueryExecutionId=query_id):
-        described = page["ResultSet"]["ResultSetMetadata"]["ColumnInfo"]
-        converters = [_CONVERTERS.get(column["Type"].lower(), str) for column in described]
-        data = page["ResultSet"]["Rows"]
-        if not columns:
-            columns = tuple(column["Name"] for column in described)
-            # The first row of the first page of a SELECT repeats the names.
-            if data and [value.get("VarCharValue") for value in data[0]["Data"]] == list(columns):
-                data = data[1:]
-        rows.extend(
-            tuple(
-                convert(value["VarCharValue"]) if "VarCharValue" in value else None
-                for convert, value in zip(converters, row["Data"], strict=True)
-            )
-            for row in data
-        )
-    return Answer(columns, tuple(rows), time.monotonic() - started)
-
-
-def _wait(client: Any, query_id: str) -> None:
-    for _ in _polls():
-        status = client.get_query_execution(QueryExecutionId=query_id)["QueryExecution"]["Status"]
-        if status["State"] == "SUCCEEDED":
-            return
-        if status["State"] in ("FAILED", "CANCELLED"):
-            raise QueryFailed(f"Athena: {status.get('StateChangeReason') or status['State']}")
-    client.stop_query_execution(QueryExecutionId=query_id)
-    raise QueryFailed(f"Athena did not answer within {_TIMEOUT_S:g} s; the query was cancelled.")
-
-
-def _polls() -> Iterator[None]:
-    deadline = time.monotonic() + _TIMEOUT_S
-    pause = threading.Event()
-    interval_s = _FIRST_POLL_S
-    while time.monotonic() < deadline:
-        yield
-        pause.wait(interval_s)
-        interval_s = min(2 * interval_s, _SLOWEST_POLL_S)
+    return infrastructure.athena.ask(client, sql, database=database, workgroup=workgroup)
