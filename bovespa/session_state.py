@@ -12,6 +12,9 @@ from bovespa.layout import Session
 SESSIONS_ARGUMENT = "--sessions"
 """Argument of a Glue run that says what it refines: `IBOV/2025-02-03,IBOV/2025-02-04`, `import:<id>` or `all`."""
 
+REFINED_BUCKET_ARGUMENT = "--refined_bucket"
+"""Argument of a Glue run that says where it writes; without it, the job's own bucket."""
+
 ALL_SESSIONS = "all"
 
 _IMPORT = "import:"

@@ -21,7 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from bovespa.errors import BovespaError, ConfigurationError, UnexpectedEvent
 from bovespa.layout import COMPACT_TABLES, RAW_PREFIX, RECEIPTS_PREFIX, Receipt, Session
-from bovespa.session_state import ALL_SESSIONS, SESSIONS_ARGUMENT
+from bovespa.session_state import ALL_SESSIONS, REFINED_BUCKET_ARGUMENT, SESSIONS_ARGUMENT
 from infrastructure.athena import Answer, ask
 from infrastructure.compare import KEYS, Comparison, compare
 from infrastructure.deploy import Stack
@@ -204,7 +204,7 @@ class Rebuild:
             run_id = self._runs.start(
                 {
                     SESSIONS_ARGUMENT: ALL_SESSIONS,
-                    "--refined_bucket": self.names.bucket,
+                    REFINED_BUCKET_ARGUMENT: self.names.bucket,
                     "--database": self.names.database,
                 },
                 timeout_min=self._timeout_min,
@@ -247,7 +247,7 @@ class Rebuild:
 
     def _refuse_company(self) -> None:
         for run in self._runs.under_way():
-            if run.get("Arguments", {}).get("--refined_bucket") == self.names.bucket:
+            if run.get("Arguments", {}).get(REFINED_BUCKET_ARGUMENT) == self.names.bucket:
                 raise RebuildUnderWay(
                     f"Run {run['Id']} is rebuilding into {self.names.bucket} already. Wait for its end, or stop it: "
                     f"aws glue batch-stop-job-run --job-name {run['JobName']} --job-run-ids {run['Id']}"
@@ -348,7 +348,7 @@ def _confirmed(rebuild: Rebuild, *, in_place: bool) -> bool:
     if in_place:
         _say(f"One run over {count} raw sessions replaces what is wrong in the live lake.")
     else:
-        _say(f"One run over {count} raw sessions writes to {rebuild.names.bucket} and {rebuild.names.database}, which ")
+        _say(f"One run over {count} raw sessions writes to {rebuild.names.bucket} and {rebuild.names.database}, which")
         _say("are made for it and removed afterwards. The live lake stays as it is.")
     _say("Start? [y/N]")
     return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -149,7 +149,7 @@ class ScratchLake:
                 f"Table {table['Name']} lies at {storage.get('Location')!r}, not in {live_bucket}; deploy the template."
             )
         location = f"s3://{self.names.bucket}/{storage['Location'].removeprefix(start)}"
-        kept = {name: table[name] for name in _TABLE_INPUT if table.get(name) is not None}
+        kept = {name: table[name] for name in _TABLE_INPUT if table.get(name)}
         return {**kept, "StorageDescriptor": {**storage, "Location": location}}
 
     def _indexes(self, table: Mapping[str, Any]) -> list[dict[str, Any]]:

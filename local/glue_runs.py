@@ -171,7 +171,7 @@ class GlueSparkRunner:
         except RunStopped:
             state, run["ErrorMessage"] = "STOPPED", "The run was stopped."
         except TimeoutError:
-            state, run["ErrorMessage"] = "TIMEOUT", f"The run took longer than {job['Timeout']} minutes."
+            state, run["ErrorMessage"] = "TIMEOUT", f"The run took longer than {run['Timeout']} minutes."
         except (WorkerLost, OSError, BotoCoreError) as error:
             state, run["ErrorMessage"] = "FAILED", f"{type(error).__name__}: {error}"
         finally:
@@ -192,7 +192,7 @@ class GlueSparkRunner:
         if self._stopped.is_set() or run["JobRunState"] == "STOPPED":
             raise RunStopped
         run["JobRunState"] = "RUNNING"
-        deadline = time.monotonic() + 60 * float(job["Timeout"])
+        deadline = time.monotonic() + 60 * float(run["Timeout"])
         script = self._fetch(job["Command"]["ScriptLocation"])
         extra = [uri for uri in arguments.get("--extra-py-files", "").split(",") if uri]
         py_files = [self._fetch(uri) for uri in extra]
@@ -287,10 +287,22 @@ def install(runner: GlueSparkRunner) -> None:
     from ministack.services import glue  # noqa: PLC0415 - the emulator reads its environment when it is imported
 
     containers = _NoContainers()
+    start = glue._start_job_run  # noqa: SLF001
+    starting = threading.Lock()
+
+    def start_job_run(data: dict[str, Any]) -> Any:
+        # The emulator forgets that a run may be given a time-out of its own.
+        with starting:
+            answer = start(data)
+            if data.get("Timeout") and answer[0] == 200:
+                glue._job_runs[data["JobName"]][-1]["Timeout"] = data["Timeout"]  # noqa: SLF001
+        return answer
 
     def execute(
         run: dict[str, Any], job: dict[str, Any], _name: str, arguments: dict[str, str], _script: str, _docker: object
     ) -> None:
+        with starting:
+            pass
         runner.execute(run, job, arguments)
 
     # Where the emulator finds no script it reports success, too; the runner fetches it and fails with the reason.
@@ -298,3 +310,4 @@ def install(runner: GlueSparkRunner) -> None:
     glue._resolve_script = lambda location: find_script(location) or location  # noqa: SLF001
     glue._get_docker = lambda: containers  # noqa: SLF001 - the pinned emulator's own seam for its containers
     glue._execute_spark_docker = execute  # noqa: SLF001
+    glue._start_job_run = start_job_run  # noqa: SLF001

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from bovespa.errors import UnexpectedEvent
 from bovespa.layout import Receipt, Session, raw_index_prefix, receipts_index_prefix
-from bovespa.session_state import SESSIONS_ARGUMENT, JobRun, RawObject, SessionState, state_of
+from bovespa.session_state import REFINED_BUCKET_ARGUMENT, SESSIONS_ARGUMENT, JobRun, RawObject, SessionState, state_of
 from s3_bucket_manager.aws import is_missing, storage_errors
 
 _MAX_RUN_PAGES = 10
@@ -114,13 +114,19 @@ class SessionStates:
         with storage_errors(f"asking for the runs of {self._glue_job}"):
             for _ in range(_MAX_RUN_PAGES):
                 page = self._glue.get_job_runs(JobName=self._glue_job, MaxResults=200, **token)
-                runs += [_job_run(run) for run in page["JobRuns"]]
+                runs += [_job_run(run) for run in page["JobRuns"] if self._is_of_this_lake(run)]
                 # A second's grace, because S3 and Glue may tell whole seconds.
-                reached = bool(runs) and runs[-1].started_at < moment - dt.timedelta(seconds=1)
+                oldest = min((run["StartedOn"] for run in page["JobRuns"]), default=None)
+                reached = oldest is not None and oldest < moment - dt.timedelta(seconds=1)
                 if reached or "NextToken" not in page:
                     break
                 token = {"NextToken": page["NextToken"]}
         return runs
+
+    def _is_of_this_lake(self, run: Mapping[str, Any]) -> bool:
+        """A rebuild aside writes elsewhere: whatever becomes of it, no session here is refined or failed by it."""
+        bucket = run.get("Arguments", {}).get(REFINED_BUCKET_ARGUMENT)
+        return bucket is None or bucket == self._refined_bucket
 
     def _raw_object(self, session: Session, found: Mapping[str, Any]) -> RawObject:
         return RawObject(f"s3://{self._raw_bucket}/{session.raw_key}", found["ETag"].strip('"'), found["LastModified"])
