@@ -1,0 +1,307 @@
+"""A rebuild from raw, aside: equal to what arrived bit by bit, and loud about every row that is not."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from bovespa.calendar import trading_days
+from bovespa.layout import CompactYear, RefinedPartition, Session
+from bovespa.portfolio import View
+from bovespa.portfolio_csv import parse_csv, serialise_csv
+from bovespa.session_state import State
+from infrastructure.scratch import ScratchNames
+from local.cloud import PROJECT
+from local.synthetic import synthetic_csv
+from s3_bucket_manager.session_states import SessionStates
+from tests.lake import Lake, quiet_lake
+from tests.until import until
+
+INDEX = "IBLV"
+DAYS = list(trading_days(dt.date(2024, 12, 18), dt.date(2025, 1, 8)))
+SCRATCH = ScratchNames.of("bovespa", account="000000000000", region="us-east-1")
+SESSIONS = 7
+"""Raw sessions of the lake."""
+
+TABLES = ["portfolio", "holdings", "sessions", "sectors"]
+
+
+@pytest.fixture(scope="module", name="lake")
+def _lake() -> Iterator[Lake]:
+    """A lake to which history came as it does in life: out of order, corrected, late, withdrawn."""
+    with quiet_lake() as lake:
+        for days in ((DAYS[6], DAYS[2]), (DAYS[0],), (DAYS[9], DAYS[4], DAYS[5])):
+            refine(lake, *(lake.store(synthetic_csv(INDEX, day)) for day in days))
+        by_code = lake.store(synthetic_csv(INDEX, DAYS[7], View.CODE))
+        corrected = lake.store(without_last_share(synthetic_csv(INDEX, DAYS[2])))
+        refine(lake, by_code, corrected)
+        late = lake.store(synthetic_csv(INDEX, DAYS[1]))
+        withdrawn = Session(INDEX, DAYS[4])
+        lake.cloud.client("s3").delete_object(Bucket=lake.raw, Key=withdrawn.raw_key)
+        refine(lake, late, withdrawn)
+        yield lake
+
+
+def without_last_share(content: bytes) -> bytes:
+    """The same session, corrected: one ticker is gone, its participation is another's, the totals fit."""
+    portfolio = parse_csv(content)
+    first, *middle, last = portfolio.holdings
+    first = replace(first, participation_pct=first.participation_pct + last.participation_pct)
+    total = portfolio.total_theoretical_quantity - last.theoretical_quantity
+    # Without sectors, so that no sum of theirs has to be corrected too.
+    holdings = tuple(
+        replace(one, sector_label=None, sector_participation_pct=None)
+        for one in sorted((first, *middle), key=lambda one: one.ticker)
+    )
+    return serialise_csv(replace(portfolio, view=View.CODE, holdings=holdings, total_theoretical_quantity=total))
+
+
+def refine(lake: Lake, *sessions: Session) -> None:
+    glue = lake.cloud.client("glue")
+    arguments = {"--sessions": ",".join(map(str, sessions))}
+    run_id = glue.start_job_run(JobName="bovespa-refine", Arguments=arguments)["JobRunId"]
+    lake.wait_until_idle()
+    run = glue.get_job_run(JobName="bovespa-refine", RunId=run_id)["JobRun"]
+    assert run["JobRunState"] == "SUCCEEDED", run["ErrorMessage"]
+
+
+def start(lake: Lake, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "infrastructure.rebuild", *arguments],
+        cwd=PROJECT,
+        env=dict(os.environ) | lake.cloud.aws_environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def rebuild(lake: Lake, *arguments: str, answer: str = "") -> tuple[int, str, str]:
+    with start(lake, *arguments) as process:
+        out, err = process.communicate(answer, timeout=300)
+    return process.returncode, out, err
+
+
+def reported(lake: Lake, *arguments: str) -> tuple[int, dict[str, Any]]:
+    code, out, err = rebuild(lake, "--yes", "--json", *arguments)
+    assert out, err
+    return code, json.loads(out)
+
+
+def scratch(lake: Lake) -> list[str]:
+    """What there is of a scratch."""
+    buckets = [one["Name"] for one in lake.cloud.client("s3").list_buckets()["Buckets"]]
+    databases = [one["Name"] for one in lake.cloud.client("glue").get_databases()["DatabaseList"]]
+    return [name for name in (*buckets, *databases) if name in (SCRATCH.bucket, SCRATCH.database)]
+
+
+def lake_as_it_is(lake: Lake) -> tuple[Any, Any]:
+    pages = [
+        lake.cloud.client("glue").get_paginator("get_partitions").paginate(DatabaseName="bovespa", TableName=table)
+        for table in TABLES
+    ]
+    locations = {
+        (one["TableName"], *one["Values"]): one["StorageDescriptor"]["Location"]
+        for table in pages
+        for page in table
+        for one in page["Partitions"]
+    }
+    return lake.versions(""), locations
+
+
+def test_names_that_are_somebody_elses_are_refused_and_left_alone(lake: Lake) -> None:
+    s3, glue = lake.cloud.client("s3"), lake.cloud.client("glue")
+    runs = len(lake.runs())
+    s3.create_bucket(Bucket=SCRATCH.bucket)
+    s3.put_object(Bucket=SCRATCH.bucket, Key="holidays.jpg", Body=b"of worth to somebody")
+
+    code, out, err = rebuild(lake, "--yes")
+
+    assert (code, out) == (1, "")
+    assert f"error: Bucket {SCRATCH.bucket} was not made by a rebuild" in err
+    assert s3.get_object(Bucket=SCRATCH.bucket, Key="holidays.jpg")["Body"].read() == b"of worth to somebody"
+    s3.delete_object(Bucket=SCRATCH.bucket, Key="holidays.jpg")
+    glue.create_database(DatabaseInput={"Name": SCRATCH.database})
+
+    code, out, err = rebuild(lake, "--yes")
+
+    assert (code, out) == (1, "")
+    assert f"error: Database {SCRATCH.database} was not made by a rebuild" in err
+    assert scratch(lake) == [SCRATCH.bucket, SCRATCH.database]
+    glue.delete_database(Name=SCRATCH.database)
+    s3.delete_bucket(Bucket=SCRATCH.bucket)
+    assert len(lake.runs()) == runs
+
+
+def test_nothing_starts_without_a_yes_or_a_stack(lake: Lake) -> None:
+    runs = len(lake.runs())
+    code, out, err = rebuild(lake, answer="no\n")
+    assert (code, out) == (0, "")
+    assert f"One run over {SESSIONS} raw sessions" in err
+    code, out, err = rebuild(lake, "--yes", "--stack", "nobody")
+    assert (code, out) == (1, "")
+    assert "error: No stack nobody" in err
+    assert rebuild(lake, "--keep", "--in-place")[0] == 2
+    assert (len(lake.runs()), scratch(lake)) == (runs, [])
+
+
+def test_what_arrived_bit_by_bit_equals_what_is_computed_at_once(lake: Lake) -> None:
+    before, runs = lake_as_it_is(lake), len(lake.runs())
+
+    code, report = reported(lake)
+
+    assert code == 0, report
+    assert report["equal"]
+    assert report["sessions"] == SESSIONS
+    rows = {one["table"]: one["rows_live"] for one in report["tables"]}
+    assert list(rows) == TABLES
+    assert rows == {one["table"]: one["rows_rebuilt"] for one in report["tables"]}
+    assert (rows["portfolio"], rows["sessions"]) == (rows["holdings"], SESSIONS)
+    assert [(one["only_live"], one["only_rebuilt"]) for one in report["tables"]] == [(0, 0)] * 4
+    assert (lake_as_it_is(lake), scratch(lake)) == (before, [])
+    assert len(lake.runs()) == runs + 1
+    (run,) = [run for run in lake.runs() if run["Id"] == report["run_id"]]
+    assert run["Arguments"]["--sessions"] == "all"
+    assert run["Arguments"]["--refined_bucket"] == SCRATCH.bucket
+
+
+def test_every_planted_difference_is_named_and_mended_in_place(lake: Lake) -> None:
+    altered, stale, missing, session = plant(lake)
+
+    code, out, err = rebuild(lake, "--yes")
+
+    assert code == 1, err
+    words = [line.split() for line in out.splitlines()]
+    verdicts = {line[0]: (*line[-3:-1], line[-1]) for line in words[1:5]}
+    assert verdicts == {
+        "portfolio": ("2", "2", "DIFFERENT"),
+        "holdings": ("0", "0", "equal"),
+        "sessions": ("1", "1", "DIFFERENT"),
+        "sectors": ("0", "0", "equal"),
+    }
+    assert set(out.splitlines()[5:-1]) == {
+        f"portfolio {INDEX}/{DAYS[0]}/{altered}: company, participation_pct",
+        f"portfolio {INDEX}/{DAYS[0]}/{stale}: only live",
+        f"portfolio {INDEX}/{DAYS[6]}/{missing}: only rebuilt",
+        f"sessions {session}: turnover_pct",
+    }
+    assert scratch(lake) == []
+
+    code, report = reported(lake, "--in-place")
+
+    assert code == 0
+    assert {name: report[name] for name in ("mode", "sessions", "refined", "years", "merged_years")} == {
+        "mode": "in_place",
+        "sessions": SESSIONS,
+        "refined": SESSIONS,
+        "years": 6,
+        "merged_years": 3,
+    }
+    code, report = reported(lake, "--keep")
+    assert code == 0, report
+    assert scratch(lake) == [SCRATCH.bucket, SCRATCH.database]
+    for one, other in (("bovespa", SCRATCH.database), (SCRATCH.database, "bovespa")):
+        assert lake.ask(f"SELECT * FROM {one}.holdings EXCEPT SELECT * FROM {other}.holdings").rows == ()  # noqa: S608
+    assert lake.ask(f"SELECT COUNT(*) FROM {SCRATCH.database}.sessions").rows == ((SESSIONS,),)  # noqa: S608
+
+
+def plant(lake: Lake) -> tuple[str, str, str, Session]:
+    """Spoil the refined lake as accidents would; return the tickers altered, stale and missing, and a session."""
+    s3, glue = lake.cloud.client("s3"), lake.cloud.client("glue")
+    first, later = Session(INDEX, DAYS[0]), Session(INDEX, DAYS[6])
+    altered, *_, missing = sorted(lake.tickers_in_files(first) & lake.tickers_in_files(later))
+    stale = "ZZZZ3"
+
+    def rewritten(key: str, to: str, **values: Any) -> None:
+        table = pq.read_table(io.BytesIO(s3.get_object(Bucket=lake.refined, Key=key)["Body"].read()))
+        for name, value in values.items():
+            place = table.schema.get_field_index(name)
+            table = table.set_column(
+                place, table.schema.field(place), pa.array([value], table.schema.field(place).type)
+            )
+        sink = io.BytesIO()
+        pq.write_table(table, sink)
+        s3.put_object(Bucket=lake.refined, Key=to, Body=sink.getvalue())
+
+    partition = RefinedPartition(first, altered)
+    rewritten(partition.key, partition.key, company="SOMEBODY", participation_pct=0)
+    left = RefinedPartition(first, stale)
+    rewritten(RefinedPartition(first, missing).key, left.key)
+    descriptor = glue.get_table(DatabaseName="bovespa", Name="portfolio")["Table"]["StorageDescriptor"]
+    glue.create_partition(
+        DatabaseName="bovespa",
+        TableName="portfolio",
+        PartitionInput={
+            "Values": [INDEX, str(DAYS[0]), stale],
+            "StorageDescriptor": {**descriptor, "Location": f"s3://{lake.refined}/{left.prefix}"},
+        },
+    )
+    glue.delete_partition(DatabaseName="bovespa", TableName="portfolio", PartitionValues=[INDEX, str(DAYS[6]), missing])
+    key = CompactYear.of("sessions", later).key(DAYS[6])
+    rewritten(key, key, turnover_pct=99)
+    return altered, stale, missing, later
+
+
+def test_a_rebuild_that_is_killed_leaves_what_the_next_one_knows(lake: Lake) -> None:
+    """The one before was told to keep its scratch; this one clears that first."""
+    s3 = lake.cloud.client("s3")
+    s3.put_object(Bucket=SCRATCH.bucket, Key="portfolio/left-over", Body=b"of no worth")
+    with start(lake, "--yes") as process:
+        until(lambda: run_under_way(lake), timeout_s=60)
+        process.kill()
+        process.communicate()
+    assert scratch(lake) == [SCRATCH.bucket, SCRATCH.database]
+    assert "Contents" not in s3.list_objects_v2(Bucket=SCRATCH.bucket, Prefix="portfolio/left-over")
+
+    code, _, err = rebuild(lake, "--yes")
+
+    assert code == 1
+    assert f"is rebuilding into {SCRATCH.bucket} already" in err
+    glue = lake.cloud.client("glue")
+    glue.batch_stop_job_run(JobName="bovespa-refine", JobRunIds=[run_under_way(lake)])
+    lake.wait_until_idle()
+
+    with start(lake, "--yes") as process:
+        until(lambda: run_under_way(lake), timeout_s=60)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (1, "")
+    assert "clearing what an earlier rebuild left" in err
+    assert "stopping run" in err
+    assert err.endswith("stopped\n")
+    assert (scratch(lake), run_under_way(lake)) == ([], "")
+
+
+def run_under_way(lake: Lake) -> str:
+    """The id of the run that is at work, or nothing."""
+    return next((run["Id"] for run in lake.runs() if run["JobRunState"] == "RUNNING"), "")
+
+
+def test_a_run_that_fails_is_told_and_leaves_nothing_behind(lake: Lake) -> None:
+    broken = Session(INDEX, DAYS[10])
+    s3, glue = lake.cloud.client("s3"), lake.cloud.client("glue")
+    s3.put_object(Bucket=lake.raw, Key=broken.raw_key, Body=b"no Parquet")
+
+    code, out, err = rebuild(lake, "--yes")
+
+    assert (code, out) == (1, "")
+    assert "FAILED" in err.splitlines()[-1]
+    assert err.splitlines()[-1].startswith("error: Run ")
+    assert scratch(lake) == []
+    # The live lake has had no run for this session: its state is not that of the rebuild's.
+    states = SessionStates(s3, glue, raw_bucket=lake.raw, refined_bucket=lake.refined, glue_job="bovespa-refine")
+    assert states.of(broken).state is State.STORED
+    s3.delete_object(Bucket=lake.raw, Key=broken.raw_key)
