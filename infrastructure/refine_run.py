@@ -78,7 +78,8 @@ class RefineRuns:
                     "with --parameter GlueWorkers=10."
                 )
             if state not in _UNFINISHED:
-                raise RunFailed(f"Run {run_id} {state}: {run.get('ErrorMessage') or 'no reason given'}")
+                reason = (run.get("ErrorMessage") or "no reason given").strip()
+                raise RunFailed(f"Run {run_id} {state}: {reason}")
         raise RunTimedOut(f"Run {run_id} is still {state} after {timeout_min} minutes; give --timeout more.")
 
     def stop(self, run_id: str) -> None:

@@ -6,6 +6,7 @@ import datetime as dt
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -298,8 +299,8 @@ def test_a_run_that_fails_is_told_and_leaves_nothing_behind(lake: Lake) -> None:
     code, out, err = rebuild(lake, "--yes")
 
     assert (code, out) == (1, "")
-    assert "FAILED" in err.splitlines()[-1]
-    assert err.splitlines()[-1].startswith("error: Run ")
+    (told,) = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert re.match(r"error: Run \S+ FAILED: .*\w", told)
     assert scratch(lake) == []
     # The live lake has had no run for this session: its state is not that of the rebuild's.
     states = SessionStates(s3, glue, raw_bucket=lake.raw, refined_bucket=lake.refined, glue_job="bovespa-refine")
