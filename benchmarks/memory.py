@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 _PROC = Path("/proc")
+_LOOK_S = 0.02
 
 
 def peak_memory_mb(pid: int) -> float:
@@ -16,6 +19,20 @@ def peak_memory_mb(pid: int) -> float:
     if match is None:
         raise RuntimeError(f"process {pid} has no VmHWM; this needs Linux")
     return int(match[1]) * 1024 / 1e6
+
+
+def peak_memory_until_end_mb(process: subprocess.Popen[bytes]) -> float:
+    """Wait for the end of *process*; return the most physical memory that it has held, in MB, to the last look.
+
+    What the kernel tells after the end would do, if it did not begin with the memory of the process that started it.
+    """
+    peak = 0.0
+    while True:
+        with contextlib.suppress(OSError, RuntimeError):  # it ended since the last look, or has not begun
+            peak = max(peak, peak_memory_mb(process.pid))
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_LOOK_S)
+            return peak
 
 
 def descendants(pid: int, marker: str) -> Iterator[int]:

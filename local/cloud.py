@@ -74,6 +74,7 @@ def running_cloud(
     port: int = 0,
     deployed: bool = True,
     warm: bool = True,
+    requests_log: Path | None = None,
     report: Callable[[str], None] = lambda _line: None,
 ) -> Iterator[Cloud]:
     """Run the local cloud for the body of the `with`.
@@ -83,6 +84,7 @@ def running_cloud(
         port: Loopback port; 0 takes a free one.
         deployed: Whether to deploy `infrastructure/template.yaml`.
         warm: Whether to start Spark at once; otherwise the first run starts it.
+        requests_log: File that gets a line for each request (`local.request_log`); None for no such file.
         report: Receives a line for each step of the deployment.
 
     Raises:
@@ -93,7 +95,7 @@ def running_cloud(
     port = port or free_port()
     work_dir = Path(tempfile.mkdtemp(prefix="bovespa-cloud-"))
     try:
-        process = _start(port, data, work_dir, warm=warm)
+        process = _start(port, data, work_dir, warm=warm, requests_log=requests_log)
         try:
             endpoint_url = f"http://127.0.0.1:{port}"
             _wait_until_ready(endpoint_url, process, work_dir)
@@ -132,10 +134,14 @@ def free_port() -> int:
         return port
 
 
-def _start(port: int, data: Path | None, work_dir: Path, *, warm: bool) -> subprocess.Popen[bytes]:
+def _start(
+    port: int, data: Path | None, work_dir: Path, *, warm: bool, requests_log: Path | None
+) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "local.cloud_server", "--port", str(port), "--work", str(work_dir)]
     if not warm:
         command.append("--cold")
+    if requests_log is not None:
+        command += ["--requests", str(requests_log.resolve())]
     if data is not None:
         data.mkdir(parents=True, exist_ok=True)
         command += ["--data", str(data.resolve())]

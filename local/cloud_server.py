@@ -27,11 +27,12 @@ def main() -> None:
     )
     parser.add_argument("--work", type=Path, required=True, help="scratch folder of Spark runs and their logs")
     parser.add_argument("--cold", action="store_true", help="start Spark with the first run instead of now")
+    parser.add_argument("--requests", type=Path, metavar="FILE", help="write a line here for each request")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     # The emulator reads its environment when it is imported, so this comes first.
     os.environ.update(_emulator_environ(arguments.port, arguments.data, arguments.work))
-    asyncio.run(_serve(arguments.port, arguments.work, warm=not arguments.cold))
+    asyncio.run(_serve(arguments.port, arguments.work, warm=not arguments.cold, requests=arguments.requests))
 
 
 def _emulator_environ(port: int, data: Path | None, work_dir: Path) -> dict[str, str]:
@@ -56,13 +57,14 @@ def _emulator_environ(port: int, data: Path | None, work_dir: Path) -> dict[str,
     }
 
 
-async def _serve(port: int, work_dir: Path, *, warm: bool) -> None:
+async def _serve(port: int, work_dir: Path, *, warm: bool, requests: Path | None) -> None:
     from hypercorn.asyncio import serve  # noqa: PLC0415 - after the environment is set
     from hypercorn.config import Config  # noqa: PLC0415
     from ministack.app import app  # noqa: PLC0415
 
     from local import athena_engine, athena_named_queries, glue_catalog  # noqa: PLC0415
     from local.glue_runs import GlueSparkRunner, install  # noqa: PLC0415
+    from local.request_log import logged  # noqa: PLC0415
 
     runner = GlueSparkRunner(endpoint_url=f"http://127.0.0.1:{port}", work_dir=work_dir)
     install(runner)
@@ -86,7 +88,7 @@ async def _serve(port: int, work_dir: Path, *, warm: bool) -> None:
     config.keep_alive_timeout = 75
     config.graceful_timeout = 1
     config.loglevel = "WARNING"
-    await serve(app, config, shutdown_trigger=stopped)
+    await serve(app if requests is None else logged(app, requests), config, shutdown_trigger=stopped)
 
 
 if __name__ == "__main__":

@@ -304,5 +304,5 @@ def test_a_run_that_fails_is_told_and_leaves_nothing_behind(lake: Lake) -> None:
     assert scratch(lake) == []
     # The live lake has had no run for this session: its state is not that of the rebuild's.
     states = SessionStates(s3, glue, raw_bucket=lake.raw, refined_bucket=lake.refined, glue_job="bovespa-refine")
-    assert states.of(broken).state is State.STORED
+    assert states.of(broken)[0].state is State.STORED
     s3.delete_object(Bucket=lake.raw, Key=broken.raw_key)

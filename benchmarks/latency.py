@@ -1,0 +1,121 @@
+"""One session: from the request to the row in SQL, beside its alternatives, and the memory that it takes."""
+
+from __future__ import annotations
+
+import datetime as dt
+import statistics
+from typing import Any
+
+from benchmarks.fetching import the_usual_way, through_the_api, with_plain_http
+from benchmarks.memory import descendants, peak_memory_mb
+from benchmarks.targets import Target
+from benchmarks.visibility import until_visible
+from bovespa.calendar import trading_days_after
+from bovespa.layout import Session
+from local.api_client import ApiClient
+from local.console import Progress, print_table
+from local.pipeline import running_pipeline
+
+INDEX_CODE = "IBOV"
+FIRST_DAY = dt.date(2025, 2, 3)
+
+
+def measure(times: int, usual: int, progress: Progress) -> dict[str, Any]:
+    """Measure single sessions, all in one pipeline that is started for it."""
+    days = iter([FIRST_DAY, *trading_days_after(FIRST_DAY, 3 * times + 3)])
+    with running_pipeline(report=progress.say) as running:
+        client = ApiClient(running)
+        cold = until_visible(running, client, Session(INDEX_CODE, next(days)))
+        progress.say(f"first request: stored {cold.stored_s:.2f} s, visible {cold.visible_s:.2f} s")
+        steady = [until_visible(running, client, Session(INDEX_CODE, next(days))) for _ in range(times)]
+        progress.say(f"{times} requests, each visible before the next")
+        # Other indexes and no waiting for Spark would share the cores; the fetch is measured with Spark at rest.
+        fetched = []
+        for _ in range(times):
+            day = next(days)
+            fetched += through_the_api(running, client, INDEX_CODE, [day])
+            client.wait_until_refined(Session(INDEX_CODE, day))
+        progress.say(f"{times} fetches through the API, Spark at rest")
+        plain = with_plain_http(running, INDEX_CODE, times)
+        progress.say(f"{times} fetches with a plain HTTP client")
+        slept = the_usual_way(running, INDEX_CODE, usual)
+        progress.say(f"{usual} fetches the usual way")
+        return {
+            "cold_stored_s": cold.stored_s,
+            "cold_visible_s": cold.visible_s,
+            "stored_s": [one.stored_s for one in steady],
+            "refined_s": [one.refined_s for one in steady],
+            "visible_s": [one.visible_s for one in steady],
+            "fetched_s": fetched,
+            "plain_http_s": plain,
+            "usual_way_s": slept,
+            "api_peak_memory_mb": peak_memory_mb(running.api_process.pid),
+            # Forked Python workers share most of their pages, so the sum says more than the job really holds.
+            "job_peak_memory_mb": sum(
+                map(peak_memory_mb, descendants(running.cloud.process.pid, "local.spark_worker"))
+            ),
+        }
+
+
+def targets(figures: dict[str, Any]) -> list[Target]:
+    """Return what a session may take."""
+    fetched = statistics.median(figures["fetched_s"])
+    return [
+        Target("GET /bovespaDay, median", fetched, "s", 2),
+        Target(
+            "... faster than the usual way",
+            statistics.median(figures["usual_way_s"]) / fetched,
+            "times",
+            8,
+            at_least=True,
+        ),
+        Target("request to visible row, first of all", figures["cold_visible_s"], "s", 12),
+        Target("request to visible row, median", statistics.median(figures["visible_s"]), "s", 6),
+        Target("peak memory of the API process", figures["api_peak_memory_mb"], "MB", 200),
+    ]
+
+
+def show(figures: dict[str, Any]) -> None:
+    """Print the figures."""
+    floor = statistics.median(figures["plain_http_s"])
+    names = {
+        "plain_http_s": "plain HTTP client, the floor",
+        "fetched_s": "GET /bovespaDay, Spark at rest",
+        "stored_s": "GET /bovespaDay, right after a run",
+        "refined_s": "request to refined",
+        "visible_s": "request to visible in SQL",
+        "usual_way_s": "page, click, sleep 15 s",
+    }
+    rows = [
+        (
+            "GET /bovespaDay, first of all",
+            1,
+            f"{figures['cold_stored_s']:.3f}",
+            "",
+            "",
+            f"{figures['cold_stored_s'] / floor:.0f}",
+        ),
+        (
+            "request to visible, first of all",
+            1,
+            f"{figures['cold_visible_s']:.3f}",
+            "",
+            "",
+            f"{figures['cold_visible_s'] / floor:.0f}",
+        ),
+    ]
+    for key, name in names.items():
+        values = figures[key]
+        median = statistics.median(values)
+        rows.append(
+            (name, len(values), f"{median:.3f}", f"{min(values):.3f}", f"{max(values):.3f}", f"{median / floor:.0f}")
+        )
+    print_table(("what", "n", "median_s", "min_s", "max_s", "times_the_floor"), rows, title="Time")
+    print_table(
+        ("what", "peak_mb"),
+        [
+            ("API process", f"{figures['api_peak_memory_mb']:.0f}"),
+            ("Spark job, all processes", f"{figures['job_peak_memory_mb']:.0f}"),
+        ],
+        title="Memory",
+    )
