@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
-
-Message = MutableMapping[str, Any]
-App = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
 
 _TARGET = b"x-amz-target"
 
 
-def logged(app: App, path: Path) -> App:
-    """Return *app* with a line written to *path* for each HTTP request that it is sent.
+def logged(app: Any, path: Path) -> Any:
+    """Return *app*, an ASGI application, with a line written to *path* for each HTTP request that it is sent.
 
     A line holds method, path, query and AWS's own name of the call (`AWSGlue.GetPartitions`), parted by tabs; what a
     request does not have is a dash.
@@ -21,9 +17,7 @@ def logged(app: App, path: Path) -> App:
     # Line by line, so that a request is counted before it is answered.
     log = path.open("a", encoding="utf-8", buffering=1)
 
-    async def answer(
-        scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
-    ) -> None:
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
             target = dict(scope["headers"]).get(_TARGET, b"-").decode("latin-1")
             query = scope["query_string"].decode("latin-1") or "-"
