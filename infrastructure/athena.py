@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from bovespa.errors import BovespaError
+from infrastructure.waiting import polls
 
-_FIRST_POLL_S = 0.02
-_SLOWEST_POLL_S = 1.0
 _TIMEOUT_S = 600.0
 
 _CONVERTERS: dict[str, Callable[[str], Any]] = {
@@ -94,7 +92,7 @@ def ask(client: Any, sql: str, *, database: str, workgroup: str) -> Answer:
 
 
 def _wait(client: Any, query_id: str) -> dict[str, Any]:
-    for _ in _polls():
+    for _ in polls(_TIMEOUT_S, first_s=0.01, slowest_s=1.0):
         execution: dict[str, Any] = client.get_query_execution(QueryExecutionId=query_id)["QueryExecution"]
         status = execution["Status"]
         if status["State"] == "SUCCEEDED":
@@ -103,13 +101,3 @@ def _wait(client: Any, query_id: str) -> dict[str, Any]:
             raise QueryFailed(f"Athena: {status.get('StateChangeReason') or status['State']}")
     client.stop_query_execution(QueryExecutionId=query_id)
     raise QueryFailed(f"Athena did not answer within {_TIMEOUT_S:g} s; the query was cancelled.")
-
-
-def _polls() -> Iterator[None]:
-    deadline = time.monotonic() + _TIMEOUT_S
-    pause = threading.Event()
-    interval_s = _FIRST_POLL_S
-    while time.monotonic() < deadline:
-        yield
-        pause.wait(interval_s)
-        interval_s = min(2 * interval_s, _SLOWEST_POLL_S)

@@ -8,8 +8,9 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from infrastructure.athena import QueryFailed, ask
 from infrastructure.athena_queries import NamedQuery, View, words
-from infrastructure.steps import Change, DeploymentFailed, Report, polls
+from infrastructure.steps import Change, DeploymentFailed, Report
 
 VIEW_MARK = "deployed_sha256"
 """Parameter of a view's Glue table that tells that deploy made it, and of what."""
@@ -124,17 +125,11 @@ class Publication:
         glue.update_table(DatabaseName=database, TableInput={**kept, "Description": view.description})
 
     def _run(self, workgroup: str, database: str, statement: str, name: str) -> None:
-        athena = self._client("athena")
-        query_id = athena.start_query_execution(
-            QueryString=statement, QueryExecutionContext={"Database": database}, WorkGroup=workgroup
-        )["QueryExecutionId"]
-        for _ in polls(f"Athena did not finish with the view {name}", first_s=0.01):
-            status = athena.get_query_execution(QueryExecutionId=query_id)["QueryExecution"]["Status"]
-            if status["State"] in ("FAILED", "CANCELLED"):
-                reason = status.get("StateChangeReason") or status["State"]
-                raise DeploymentFailed(f"Athena refuses the view {name}: {reason}")
-            if status["State"] == "SUCCEEDED":
-                return
+        try:
+            ask(self._client("athena"), statement, database=database, workgroup=workgroup)
+        except QueryFailed as error:
+            reason = str(error).removeprefix("Athena: ")
+            raise DeploymentFailed(f"Athena refuses the view {name}: {reason}") from error
 
 
 def saved_queries(athena: Any, workgroup: str) -> list[dict[str, Any]]:

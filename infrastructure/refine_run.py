@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from bovespa.errors import BovespaError
+from infrastructure.waiting import polls
 
-_FIRST_POLL_S = 0.2
-_SLOWEST_POLL_S = 5.0
 _WORD_EVERY_S = 30.0
 _STOP_TIMEOUT_S = 120.0
 _UNFINISHED = frozenset({"STARTING", "RUNNING", "WAITING", "STOPPING"})
@@ -64,7 +62,7 @@ class RefineRuns:
         started = said = time.monotonic()
         state = ""
         # Glue's own limit does not count the time that a run waits for its turn.
-        for _ in _polls(60.0 * timeout_min + _STOP_TIMEOUT_S):
+        for _ in polls(60.0 * timeout_min + _STOP_TIMEOUT_S, first_s=0.2, slowest_s=5.0):
             run = self._run(run_id)
             now = time.monotonic()
             if run["JobRunState"] != state or now - said > _WORD_EVERY_S:
@@ -88,7 +86,7 @@ class RefineRuns:
             return
         self._report(f"stopping run {run_id}")
         self._glue.batch_stop_job_run(JobName=self._job, JobRunIds=[run_id])
-        for _ in _polls(_STOP_TIMEOUT_S):
+        for _ in polls(_STOP_TIMEOUT_S, first_s=0.2, slowest_s=5.0):
             if self._run(run_id)["JobRunState"] not in _UNFINISHED:
                 return
         self._report(f"run {run_id} has not stopped; it will find nothing to write to, and fail")
@@ -106,13 +104,3 @@ class RefineRuns:
     def _run(self, run_id: str) -> Mapping[str, Any]:
         run: Mapping[str, Any] = self._glue.get_job_run(JobName=self._job, RunId=run_id)["JobRun"]
         return run
-
-
-def _polls(timeout_s: float) -> Iterator[None]:
-    deadline = time.monotonic() + timeout_s
-    pause = threading.Event()
-    interval_s = _FIRST_POLL_S
-    while time.monotonic() < deadline:
-        yield
-        pause.wait(interval_s)
-        interval_s = min(1.5 * interval_s, _SLOWEST_POLL_S)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from bovespa.errors import BovespaError
+from infrastructure import waiting
 
 Report = Callable[[str], None]
 
 _TIMEOUT_S = 1800.0
-_SLOWEST_POLL_S = 4.0
 
 
 class DeploymentFailed(BovespaError):
@@ -38,17 +36,11 @@ class Change:
         return f"{self.action:<7} {self.logical_id} {self.resource_type}{anew}"
 
 
-def polls(what: str, *, first_s: float = 0.05) -> Iterator[None]:
-    """Yield at once, then after *first_s* seconds, then at growing intervals.
+def polls(what: str) -> Iterator[None]:
+    """Yield until the caller has what it waits for.
 
     Raises:
         DeploymentFailed: The time is over; the message begins with *what*.
     """
-    deadline = time.monotonic() + _TIMEOUT_S
-    interval_s = first_s
-    pause = threading.Event()
-    while time.monotonic() < deadline:
-        yield
-        pause.wait(interval_s)
-        interval_s = min(interval_s * 1.5, _SLOWEST_POLL_S)
+    yield from waiting.polls(_TIMEOUT_S, first_s=0.05, slowest_s=4.0)
     raise DeploymentFailed(f"{what} after {_TIMEOUT_S / 60:g} minutes.")
