@@ -1,23 +1,32 @@
--- Which shares make up the index on a session, by participation?
--- session_date: null means the latest session.
+-- Which shares make up the index, by participation?
+-- session_date: the last stored session up to it, null for the latest.
 WITH parameters AS (
     SELECT
         'IBOV' AS index_code,
         CAST(NULL AS DATE) AS session_date
+),
+
+chosen AS (
+    SELECT
+        MAX(sessions.session_year) AS session_year,
+        MAX(sessions.session_date) AS session_date
+    FROM sessions
+    INNER JOIN parameters ON sessions.index_code = parameters.index_code
+    WHERE sessions.session_date <= COALESCE(parameters.session_date, sessions.session_date)
 )
+
 SELECT
-    participation_rank,
-    ticker,
-    company,
-    share_class,
-    theoretical_quantity,
-    participation_pct,
-    cumulative_participation_pct,
-    participation_level
-FROM portfolio
-WHERE index_code = (SELECT index_code FROM parameters)
-    AND session_date = COALESCE(
-        (SELECT session_date FROM parameters),
-        (SELECT MAX(session_date) FROM sessions WHERE index_code = (SELECT index_code FROM parameters))
-    )
+    holdings.session_date,
+    holdings.participation_rank,
+    holdings.ticker,
+    holdings.company,
+    holdings.share_class,
+    holdings.theoretical_quantity,
+    holdings.participation_pct,
+    holdings.cumulative_participation_pct,
+    holdings.participation_level
+FROM holdings
+INNER JOIN parameters ON holdings.index_code = parameters.index_code
+INNER JOIN chosen
+    ON holdings.session_year = chosen.session_year AND holdings.session_date = chosen.session_date
 ORDER BY participation_rank

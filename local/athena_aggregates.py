@@ -10,7 +10,7 @@ from local.athena_casts import cast, coerced
 from local.athena_errors import StatementFailed, not_supported
 from local.athena_functions import unexpected
 from local.athena_scope import Sql, Translation, converted
-from local.athena_types import BIGINT, BOOLEAN, DOUBLE, VARCHAR, SqlType, array, decimal
+from local.athena_types import BIGINT, BOOLEAN, DOUBLE, REAL, VARCHAR, SqlType, array, decimal
 
 
 @dataclass(frozen=True)
@@ -176,10 +176,11 @@ def _approx_percentile(_translation: Translation, arguments: list[Sql], call: Ca
     # The exact percentile by nearest rank; AWS answers from a digest and may differ from it slightly.
     value, fraction = arguments
     if value.type.name == "decimal":
-        value = Sql(converted(value, DOUBLE), DOUBLE)
-    if value.type.name not in ("bigint", "integer", "smallint", "tinyint", "double"):
+        # Trino has none for decimals and takes the narrower of those that it could widen to.
+        value = Sql(converted(value, REAL), REAL)
+    if value.type.name not in ("bigint", "integer", "smallint", "tinyint", "real", "double"):
         raise unexpected("approx_percentile", arguments)
-    kind = BIGINT if value.type.is_integer else DOUBLE
+    kind = BIGINT if value.type.is_integer else value.type
     if fraction.type.name not in ("decimal", "double"):
         raise not_supported("approx_percentile() with several percentiles or a weight")
     return Sql(f"CAST({call.apply('quantile_disc', value.text, converted(fraction, DOUBLE))} AS {kind.duckdb})", kind)

@@ -1,7 +1,8 @@
 """Which conditions of a query leave whole partitions unread.
 
-Only comparisons of a partition key with literals that every row of the answer must fulfil are used. Whatever else
-stands in a condition is left to the query itself, so that this can only leave out rows the query would drop.
+Only comparisons of a partition key with literals that every row of the answer must fulfil are used; a column that is
+the same literal in every row, like a parameter in a WITH query, counts as one. Whatever else stands in a condition is
+left to the query itself, so that this can only leave out rows the query would drop.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def push(condition: Node, scope: Scope, expressions: Expressions) -> None:
     """Hand each usable part of *condition* to the tables whose partition keys it restricts."""
     for part in _conjuncts(condition):
         for column, operator, others in _comparisons(part):
-            values = [_value(other, expressions) for other in others]
+            values = [_value(other, scope, expressions) for other in others]
             *qualifier, name = (identifier.name.lower() for identifier in column.parts)
             found = scope.find(tuple(qualifier), name)
             if found is None or not found.origins or not all(_comparable(value, found.sql.type) for value in values):
@@ -64,10 +65,8 @@ def _comparisons(node: Node) -> list[tuple[Node, str, list[Node]]]:
     """Return column, operator and what it is compared with."""
     if type(node) in _OPERATORS:
         operator = _OPERATORS[type(node)]
-        if isinstance(node.this, exp.Column):
-            return [(node.this, operator, [node.expression])]
-        if isinstance(node.expression, exp.Column):
-            return [(node.expression, _MIRRORED[operator], [node.this])]
+        sides = [(node.this, operator, [node.expression]), (node.expression, _MIRRORED[operator], [node.this])]
+        return [side for side in sides if isinstance(side[0], exp.Column)]
     if isinstance(node, exp.Between) and isinstance(node.this, exp.Column):
         return [(node.this, ">=", [node.args["low"]]), (node.this, "<=", [node.args["high"]])]
     if isinstance(node, exp.In) and isinstance(node.this, exp.Column) and not node.args.get("query"):
@@ -75,9 +74,13 @@ def _comparisons(node: Node) -> list[tuple[Node, str, list[Node]]]:
     return []
 
 
-def _value(node: Node, expressions: Expressions) -> Any:
-    """Return the value of a literal, else None."""
-    if isinstance(node, exp.Column) or node.find(exp.Column, exp.Query) is not None:
+def _value(node: Node, scope: Scope, expressions: Expressions) -> Any:
+    """Return the value of a literal or of a column that is one, else None."""
+    if isinstance(node, exp.Column):
+        *qualifier, name = (identifier.name.lower() for identifier in node.parts)
+        found = scope.find(tuple(qualifier), name)
+        return None if found is None else found.constant
+    if node.find(exp.Column, exp.Query) is not None:
         return None
     try:
         return expressions.translate(node, Scope([])).literal

@@ -219,8 +219,15 @@ class Queries:
             text = f'SELECT {names} FROM ({text}) AS "q"{order}{limits}'  # noqa: S608 - names are made here, literals are quoted
         # What a condition removes early would change a rank, a running sum or which rows a LIMIT leaves.
         plain = not limits and not any(item.find(exp.Window) for item in node.expressions)
+        fixed = node.args.get("from_") is None
         fields = tuple(
-            Field((), field.name, Sql(f'"c{number}"', field.sql.type), field.origins if plain else ())
+            Field(
+                (),
+                field.name,
+                Sql(f'"c{number}"', field.sql.type),
+                field.origins if plain else (),
+                field.sql.literal if fixed else None,
+            )
             for number, field in enumerate(outputs)
         )
         return Query(text, fields)
@@ -295,9 +302,21 @@ class Queries:
             if isinstance(key.this, exp.Literal) and not key.this.is_string:
                 sql = outputs[self._ordinal(key.this, len(outputs), "ORDER BY")].sql
             else:
+                self._check_names(key.this, aliases)
                 sql = self._expressions.translate(key.this, within)
             sorts.append((sql, direction(key)))
         return sorts
+
+    def _check_names(self, key: Node, aliases: Mapping[str, Sql | None]) -> None:
+        """Refuse `t.x` in ORDER BY where a column of the answer is called `t`: Trino takes it for a field of that."""
+        for column in key.find_all(exp.Column):
+            first = column.parts[0].name.lower()
+            if (
+                len(column.parts) > 1
+                and first in aliases
+                and column.find_ancestor(exp.Query) is key.find_ancestor(exp.Query)
+            ):
+                raise self._translation.failed(column, "TYPE_MISMATCH", f"Expression {first} is not of type ROW")
 
     def _ordinal(self, node: Node, count: int, clause: str) -> int:
         text = str(node.this)

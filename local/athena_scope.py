@@ -55,6 +55,8 @@ class Field:
     sql: Sql
     origins: tuple[Origin, ...] = ()
     """The table columns that this is unchanged, so that a condition on it may be applied to them already."""
+    constant: Any = None
+    """The literal that it is in every row, as in a WITH query that only names values."""
 
 
 @dataclass

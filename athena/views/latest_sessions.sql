@@ -1,20 +1,46 @@
--- One row per index: its latest session.
+-- One row per index: its latest session, with all that sessions says of it.
+WITH latest AS (
+    SELECT
+        index_code,
+        MAX(session_year) AS session_year,
+        MAX(session_date) AS session_date
+    FROM sessions
+    GROUP BY index_code
+)
+
 SELECT
-    sessions.index_code,
     sessions.session_date,
     sessions.holdings,
     sessions.companies,
     sessions.theoretical_quantity,
     sessions.reductor,
+    sessions.reductor_change_pct,
+    sessions.concentration_hhi,
+    sessions.effective_holdings,
+    sessions.top_1_participation_pct,
+    sessions.top_5_participation_pct,
+    sessions.top_10_participation_pct,
+    sessions.entries,
+    sessions.exits,
     sessions.turnover_pct,
-    sessions.is_rebalance
+    sessions.quantity_changes,
+    sessions.corporate_actions,
+    sessions.corporate_events,
+    sessions.is_rebalance,
+    sessions.previous_session_date,
+    sessions.days_since_previous_session,
+    sessions.sessions_missed,
+    sessions.last_rebalance_date,
+    sessions.days_since_rebalance,
+    sessions.next_rebalance_date,
+    sessions.days_to_next_rebalance,
+    sessions.weekday,
+    sessions.quarter,
+    sessions.sessions_observed,
+    sessions.index_code,
+    sessions.session_year
 FROM sessions
-JOIN (
-    SELECT
-        index_code,
-        MAX(session_date) AS session_date
-    FROM sessions
-    GROUP BY index_code
-) AS latest
+INNER JOIN latest
     ON sessions.index_code = latest.index_code
-    AND sessions.session_date = latest.session_date
+        AND sessions.session_year = latest.session_year
+        AND sessions.session_date = latest.session_date

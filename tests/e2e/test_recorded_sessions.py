@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
 from tests import reckoning
 from tests.compact_reckoning import sector_rows, session_rows
-from tests.lake import Lake, quiet_lake
+from tests.e2e.conftest import StoredHistory
 
 
-@pytest.fixture(scope="module", name="quiet_lake")
-def _quiet_lake() -> Iterator[Lake]:
-    with quiet_lake() as lake:
-        yield lake
-
-
-def test_one_run_over_all_recorded_sessions_gives_every_value(quiet_lake: Lake, recordings: Path) -> None:
-    contents = [path.read_bytes() for path in sorted((recordings / "sessions").glob("*.csv"))]
-    for content in contents:
-        quiet_lake.store(content)
-    glue = quiet_lake.cloud.client("glue")
-    glue.start_job_run(JobName="bovespa-refine", Arguments={"--sessions": "all"})
-    quiet_lake.wait_until_idle()
-    (run,) = quiet_lake.runs()
-    assert run["JobRunState"] == "SUCCEEDED", run["ErrorMessage"]
-    rows = quiet_lake.rows("TRUE")
+def test_one_run_over_all_recorded_sessions_gives_every_value(recorded_history: StoredHistory) -> None:
+    lake, contents = recorded_history.lake, recorded_history.contents
+    rows = lake.rows("TRUE")
     assert rows == reckoning.refined_rows(contents)
-    assert quiet_lake.table("holdings", "index_code", "session_date", "ticker") == {
+    assert lake.table("holdings", "index_code", "session_date", "ticker") == {
         key: row | {"session_year": key[1][:4]} for key, row in rows.items()
     }
-    assert quiet_lake.table("sessions", "index_code", "session_date") == session_rows(contents)
-    sectors = quiet_lake.table("sectors", "index_code", "session_date", "sector", "subsector")
+    assert lake.table("sessions", "index_code", "session_date") == session_rows(contents)
+    sectors = lake.table("sectors", "index_code", "session_date", "sector", "subsector")
     assert sectors == sector_rows(contents)
     assert len({key[:2] for key in sectors}) == 7, "B3 gave seven of the recorded sessions by sector"
     assert len(rows) == sum(len(reckoning.read(content).rows) for content in contents) == 4678

@@ -189,6 +189,12 @@ def test_conditions_on_partition_keys_leave_files_unread(lab: Lab) -> None:
     assert files("pruned_view WHERE d = DATE '2025-02-03'") == 2
     assert files("(SELECT * FROM pruned LIMIT 1) WHERE index_code = 'IBOV'") == 6
     assert files("(SELECT index_code, count(*) FROM pruned GROUP BY index_code) WHERE index_code = 'IBOV'") == 3
+    # Parameters that a WITH query names are as good as literals.
+    named = "(WITH parameters AS (SELECT 'IBOV' AS code, DATE '2025-02-04' AS day) SELECT p.quantity FROM pruned p"
+    assert files(f"{named} JOIN parameters q ON p.index_code = q.code AND q.day <= p.session_date)") == 2
+    assert files(f"{named} CROSS JOIN parameters q WHERE q.code = p.index_code)") == 3
+    assert files(f"{named} LEFT JOIN parameters q ON p.index_code = q.code)") == 6
+    assert files(f"{named} CROSS JOIN parameters q WHERE p.session_date > q.day OR p.index_code = q.code)") == 6
     one = lab.statistics("SELECT * FROM pruned WHERE index_code = 'IBOV' AND session_date = DATE '2025-02-03'")
     assert one["DataScannedInBytes"] == sizes["IBOV", "2025-02-03"]
 
@@ -209,6 +215,11 @@ def test_pruning_never_changes_an_answer(lab: Lab) -> None:
     assert lab.rows(f"SELECT * FROM ({ranked}) WHERE k = 3") == [(3, 3)]  # noqa: S608
     twice = "WITH x AS (SELECT k FROM outer_left) SELECT count(*) FROM x a, x b WHERE a.k = 3"
     assert lab.rows(twice) == [(3,)]
+    named = "WITH p AS (SELECT 2 AS k), either AS (SELECT 2 AS k UNION ALL SELECT 3) SELECT l.k, q.k FROM outer_left l"
+    assert lab.rows(f"{named} JOIN p q ON l.k = q.k") == [(2, 2)]
+    assert lab.rows(f"{named} LEFT JOIN p q ON l.k = q.k ORDER BY 1") == [(1, None), (2, 2), (3, None)]
+    assert lab.rows(f"{named} RIGHT JOIN p q ON l.k = q.k + 5") == [(None, 2)]
+    assert lab.rows(f"{named} JOIN either q ON l.k = q.k ORDER BY 1") == [(2, 2), (3, 3)]
 
 
 def test_files_are_read_by_column_name_with_the_types_the_table_declares(lab: Lab) -> None:

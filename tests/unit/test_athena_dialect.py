@@ -356,6 +356,9 @@ QUERIES = [
     ("SELECT array_agg(quantity ORDER BY quantity) FROM shares", ["[100, 300, 400, null]"]),
     ("SELECT map_agg(ticker, quantity)['VALE3'], element_at(map_agg(ticker, quantity), 'X') FROM shares", ["300|NULL"]),
     ("SELECT approx_percentile(quantity, 0.5), approx_distinct(sector) FROM shares", ["300|2"]),
+    # A decimal widens to real, the narrowest type that this function takes.
+    ("SELECT CAST(approx_percentile(share + 0.003, 0.5) AS double) FROM shares", ["7.127999782562256"]),
+    ("SELECT approx_percentile(CAST(share + 0.003 AS double), 0.5) FROM shares", ["7.128"]),
     ("SELECT stddev(quantity), var_pop(quantity) FROM shares WHERE quantity <= 300", ["141.4213562373095|10000.0"]),
     ("SELECT stddev(quantity) FROM shares WHERE quantity = 300", ["NULL"]),
     (
@@ -480,6 +483,9 @@ REFUSALS = [
     ("SELECT 1 UNION SELECT 'a'", "incompatible types: integer, varchar(1)"),
     ("SELECT x.ticker FROM shares", "COLUMN_NOT_FOUND"),
     ("SELECT shares.ticker FROM shares s", "COLUMN_NOT_FOUND"),
+    # A name of the answer hides the table of that name in ORDER BY.
+    ("SELECT count(*) AS shares, ticker FROM shares GROUP BY ticker ORDER BY shares.ticker", "not of type ROW"),
+    ("SELECT sector AS shares FROM shares ORDER BY lower(shares.ticker)", "Expression shares is not of type ROW"),
     ("SELECT 1; DROP TABLE shares", "mismatched input ';'"),
 ]
 
@@ -493,6 +499,16 @@ def test_what_athena_refuses_is_refused_with_the_reason(sql: str, reason: str) -
 def test_columns_without_a_name_are_numbered_and_the_others_keep_theirs() -> None:
     answer = run('SELECT 1, ticker, quantity AS Total, 2 AS "a b" FROM shares')
     assert [name for name, _ in answer.columns] == ["_col0", "ticker", "Total", "a b"]
+
+
+def test_a_table_may_be_named_in_order_by_where_no_column_of_the_answer_is_called_so() -> None:
+    named = run("SELECT ticker AS share FROM shares ORDER BY shares.share DESC, shares.ticker LIMIT 1")
+    assert named.rows == [["VALE3"]]
+    within = run(
+        "SELECT ticker, 1 AS shares FROM shares s "
+        "ORDER BY (SELECT max(shares.quantity) FROM shares WHERE shares.ticker = s.ticker), ticker LIMIT 1"
+    )
+    assert within.rows == [["PRIO3", "1"]]
 
 
 def test_today_is_today_in_utc() -> None:

@@ -1,0 +1,48 @@
+"""A lake of a whole history, refined once for all tests that ask about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import RECORDINGS
+from tests.lake import Lake, quiet_lake
+from tests.query_reckoning.synthetic_history import RECORDED_CHOICES, SYNTHETIC_CHOICES, synthetic_contents
+
+
+@dataclass(frozen=True)
+class StoredHistory:
+    """A lake and the files that are in it."""
+
+    lake: Lake
+    contents: Sequence[bytes]
+    choices: tuple[dict[str, str], ...]
+    """Values of parameters that ask about what is in it."""
+
+
+@pytest.fixture(scope="session")
+def stored_history() -> Iterator[StoredHistory]:
+    """The recorded sessions, or where they are absent synthetic ones, refined by one run over all."""
+    if RECORDINGS.is_dir():
+        contents = [path.read_bytes() for path in sorted((RECORDINGS / "sessions").glob("*.csv"))]
+        choices = RECORDED_CHOICES
+    else:
+        contents, choices = synthetic_contents(), SYNTHETIC_CHOICES
+    with quiet_lake() as lake:
+        for content in contents:
+            lake.store(content)
+        lake.cloud.client("glue").start_job_run(JobName="bovespa-refine", Arguments={"--sessions": "all"})
+        lake.wait_until_idle()
+        (run,) = lake.runs()
+        assert run["JobRunState"] == "SUCCEEDED", run["ErrorMessage"]
+        yield StoredHistory(lake, contents, choices)
+
+
+@pytest.fixture(scope="session")
+def recorded_history(stored_history: StoredHistory, recordings: Path) -> StoredHistory:
+    """`stored_history` if it is the recorded one."""
+    assert recordings.is_dir()
+    return stored_history
