@@ -13,7 +13,7 @@ import functools
 import json
 import sys
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import boto3
@@ -22,7 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from bovespa.errors import BovespaError, ConfigurationError
 from infrastructure.athena_queries import named_queries, views
 from infrastructure.buckets import exists, make_bucket
-from infrastructure.package import Packages, build
+from infrastructure.package import Artifact, build
 from infrastructure.publish import Publication
 from infrastructure.steps import Change, DeploymentFailed, Report, polls
 from infrastructure.template import TEMPLATE, read
@@ -66,10 +66,14 @@ def deploy(
         raise ConfigurationError("Set AWS_DEFAULT_REGION or give --region.")
     account = client("sts").get_caller_identity()["Account"]
     bucket = artifact_bucket or f"{stack}-artifacts-{account}-{session.region_name}"
-    upload(client("s3"), bucket, packages, account=account, region=session.region_name, report=report)
+    template = Artifact("template.yaml", TEMPLATE.read_bytes())
+    artifacts = (*packages, template)
+    upload(client("s3"), bucket, artifacts, account=account, region=session.region_name, report=report)
     cloudformation = Stack(client("cloudformation"), stack, report)
     outputs = cloudformation.update(
-        TEMPLATE.read_text(encoding="utf-8"),
+        # From S3, because a template in the request itself may have 51,200 bytes only.
+        f"{client('s3').meta.endpoint_url}/{bucket}/{template.key}",
+        read(TEMPLATE.read_text(encoding="utf-8"))["Parameters"],
         {"ArtifactBucket": bucket, **packages.parameters, **(parameters or {})},
         confirm,
         publication.changes(cloudformation.outputs()),
@@ -81,15 +85,15 @@ def deploy(
     return outputs
 
 
-def upload(s3: Any, bucket: str, packages: Packages, *, account: str, region: str, report: Report) -> None:
-    """Put *packages* into *bucket*, which is made if it does not exist. Objects already there are left alone.
+def upload(s3: Any, bucket: str, artifacts: Iterable[Artifact], *, account: str, region: str, report: Report) -> None:
+    """Put *artifacts* into *bucket*, which is made if it does not exist. Objects already there are left alone.
 
     Raises:
         ConfigurationError: The bucket exists and is not ours.
     """
     if make_bucket(s3, bucket, account=account, region=region):
         report(f"bucket {bucket} made for the packages")
-    for artifact in packages:
+    for artifact in artifacts:
         if exists(s3.head_object, Bucket=bucket, Key=artifact.key):
             report(f"{artifact.name} is unchanged")
         else:
@@ -118,7 +122,8 @@ class Stack:
 
     def update(
         self,
-        template: str,
+        template_url: str,
+        declared: Container[str],
         parameters: Mapping[str, str],
         confirm: Callable[[Sequence[Change]], bool],
         others: Sequence[Change] = (),
@@ -126,7 +131,8 @@ class Stack:
         """Create or update the stack; return its outputs, or None if *confirm* said no.
 
         Args:
-            template: Its text.
+            template_url: Where it is in S3.
+            declared: Names of the parameters that it has.
             parameters: By name; the others keep what the stack has.
             confirm: Asked with the changes.
             others: What the caller is going to change besides; it is asked about in the same question.
@@ -144,8 +150,8 @@ class Stack:
             raise DeploymentFailed(f"Somebody else is changing {self._name} ({status}); try again when that is done.")
         is_new = status in (None, "REVIEW_IN_PROGRESS")
         if not is_new:
-            parameters = {**self._kept_parameters(template), **parameters}
-        change_set = self._plan(template, parameters, "CREATE" if is_new else "UPDATE")
+            parameters = {**self._kept_parameters(declared), **parameters}
+        change_set = self._plan(template_url, parameters, "CREATE" if is_new else "UPDATE")
         if change_set is None:
             self._report(f"{self._name} is up to date")
             return None if others and not confirm(others) else self.outputs()
@@ -177,14 +183,14 @@ class Stack:
             )
         return outputs
 
-    def _plan(self, template: str, parameters: Mapping[str, str], kind: str) -> str | None:
+    def _plan(self, template_url: str, parameters: Mapping[str, str], kind: str) -> str | None:
         """The ARN of a change set that is ready, or None if it would change nothing."""
         try:
             change_set = self._client.create_change_set(
                 StackName=self._name,
                 ChangeSetName=f"deploy-{uuid.uuid4().hex}",
                 ChangeSetType=kind,
-                TemplateBody=template,
+                TemplateURL=template_url,
                 Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
                 Capabilities=list(CAPABILITIES),
             )["Id"]
@@ -206,12 +212,11 @@ class Stack:
             return None
         raise DeploymentFailed(f"CloudFormation refuses the change of {self._name}: {reason}")
 
-    def _kept_parameters(self, template: str) -> dict[str, str]:
+    def _kept_parameters(self, declared: Container[str]) -> dict[str, str]:
         """What the stack was last given, so that a setting made once is not lost by a deploy that does not repeat it.
 
         Above all `Name`: without this, a deploy that forgets it would replace every resource.
         """
-        declared = read(template)["Parameters"]
         current = self._client.describe_stacks(StackName=self._name)["Stacks"][0].get("Parameters", [])
         return {
             parameter["ParameterKey"]: parameter["ParameterValue"]
