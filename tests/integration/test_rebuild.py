@@ -177,6 +177,7 @@ def test_what_arrived_bit_by_bit_equals_what_is_computed_at_once(lake: Lake) -> 
     (run,) = [run for run in lake.runs() if run["Id"] == report["run_id"]]
     assert run["Arguments"]["--sessions"] == "all"
     assert run["Arguments"]["--refined_bucket"] == SCRATCH.bucket
+    assert run["Timeout"] == 60, "the job's own limit is for some sessions, not for all"
 
 
 def test_every_planted_difference_is_named_and_mended_in_place(lake: Lake) -> None:
