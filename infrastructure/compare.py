@@ -132,7 +132,7 @@ def _counted(table: str, columns: Sequence[str], live: str, rebuilt: str) -> str
         SELECT {names}, 1 AS is_live FROM {_quoted(live)}.{_quoted(table)}
         UNION ALL
         SELECT {names}, 0 AS is_live FROM {_quoted(rebuilt)}.{_quoted(table)}
-    ) AS both
+    ) AS sides
     GROUP BY {names}
 """  # noqa: S608
 

@@ -88,7 +88,12 @@ async def _serve(port: int, work_dir: Path, *, warm: bool, requests: Path | None
     config.keep_alive_timeout = 75
     config.graceful_timeout = 1
     config.loglevel = "WARNING"
-    await serve(app if requests is None else logged(app, requests), config, shutdown_trigger=stopped)
+    if requests is None:
+        await serve(app, config, shutdown_trigger=stopped)
+        return
+    # Line by line, so that a request is counted before it is answered.
+    with requests.open("a", encoding="utf-8", buffering=1) as log:
+        await serve(logged(app, log), config, shutdown_trigger=stopped)
 
 
 if __name__ == "__main__":

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 _TARGET = b"x-amz-target"
 
 
-def logged(app: Any, path: Path) -> Any:
-    """Return *app*, an ASGI application, with a line written to *path* for each HTTP request that it is sent.
+def logged(app: Any, log: TextIO) -> Any:
+    """Return *app*, an ASGI application, with a line written to *log* for each HTTP request that it is sent.
 
     A line holds method, path, query and AWS's own name of the call (`AWSGlue.GetPartitions`), parted by tabs; what a
     request does not have is a dash.
     """
-    # Line by line, so that a request is counted before it is answered.
-    log = path.open("a", encoding="utf-8", buffering=1)
 
     async def answer(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -11,6 +14,7 @@ from benchmarks.__main__ import main
 from benchmarks.growth import requests_of_the_job
 from benchmarks.memory import peak_memory_until_end_mb
 from benchmarks.targets import Target
+from local.request_log import logged
 
 LINES = """\
 POST\t/\t-\tAWSGlue.StartJobRun
@@ -34,6 +38,26 @@ def test_the_jobs_requests_are_counted_and_nobody_elses() -> None:
         "S3 DELETE": 1,
         "Glue GetPartitions": 1,
     }
+
+
+def test_every_request_is_written_down_before_it_is_answered() -> None:
+    log = io.StringIO()
+    found: list[str] = []
+
+    async def app(_scope: Any, _receive: Any, _send: Any) -> None:
+        found.append(log.getvalue())
+
+    async def ask() -> None:
+        target = [(b"x-amz-target", b"AWSGlue.GetTable")]
+        scope = {"type": "http", "method": "GET", "path": "/raw/a", "query_string": b"", "headers": []}
+        app_with_log = logged(app, log)
+        await app_with_log({"type": "lifespan"}, None, None)
+        await app_with_log(scope | {"query_string": b"list-type=2"}, None, None)
+        await app_with_log(scope | {"method": "POST", "path": "/", "headers": target}, None, None)
+
+    asyncio.run(ask())
+    first, second = "GET\t/raw/a\tlist-type=2\t-\n", "POST\t/\t-\tAWSGlue.GetTable\n"
+    assert found == ["", first, first + second]
 
 
 @pytest.mark.parametrize(
