@@ -13,8 +13,7 @@ ordered AS (
     SELECT
         sessions.*,
         LAG(sessions.session_year) OVER (ORDER BY sessions.session_date) AS year_before,
-        LAG(sessions.session_date) OVER (ORDER BY sessions.session_date) AS date_before,
-        LAG(sessions.holdings) OVER (ORDER BY sessions.session_date) AS holdings_before
+        LAG(sessions.session_date) OVER (ORDER BY sessions.session_date) AS date_before
     FROM sessions
     INNER JOIN parameters ON sessions.index_code = parameters.index_code
 ),

@@ -14,20 +14,11 @@ from local.synthetic import synthetic_csv
 _DAYS = tuple(
     dt.date.fromisoformat(day)
     for day in (
-        *(
-            "2022-04-28",
-            "2022-04-29",
-            "2022-05-02",
-            "2022-05-03",
-            "2022-09-02",
-            "2022-09-05",
-            "2022-09-06",
-            "2022-09-09",
-        ),
-        *("2022-09-21", "2022-09-22", "2022-12-29", "2023-01-02", "2023-01-03"),
-    )
+        "2022-04-28 2022-04-29 2022-05-02 2022-05-03 2022-09-02 2022-09-05 2022-09-06 2022-09-09 2022-09-21 2022-09-22 "
+        "2022-12-29 2023-01-02 2023-01-03"
+    ).split()
 )
-_SECTOR_DAYS = {"IBOV": (_DAYS[1], _DAYS[6], _DAYS[8]), "IEEX": (_DAYS[2], _DAYS[11])}
+_SECTOR_DAYS = {"IBOV": (_DAYS[1], _DAYS[6], _DAYS[8]), "IEEX": (_DAYS[2], _DAYS[10])}
 
 
 def synthetic_contents() -> list[bytes]:
@@ -47,11 +38,19 @@ SYNTHETIC_CHOICES: tuple[dict[str, str], ...] = (
         "session_date": "2022-09-05",
         "from_date": "2022-05-01",
         "to_date": "2022-09-22",
-        "sessions": "4",
+        "sessions": "3",
         "top": "3",
         "year": "2022",
     },
-    {"index_code": "IEEX", "ticker": "OURU3", "session_date": "2022-12-31", "from_date": "2022-05-02", "top": "100"},
+    {
+        "index_code": "IEEX",
+        "ticker": "OURU3",
+        "session_date": "2022-12-31",
+        "from_date": "2022-05-02",
+        "top": "100",
+        "year": "2022",
+    },
+    {"index_code": "IBOV", "from_date": "2022-09-06", "to_date": "2022-09-21"},
     {"index_code": "UTIL", "ticker": "NONE3", "session_date": "2000-01-01", "to_date": "2000-01-01", "year": "2000"},
 )
 """Values of parameters: none, one bound and all, an index, a ticker and days that are not there."""
@@ -62,7 +61,7 @@ RECORDED_CHOICES: tuple[dict[str, str], ...] = (
         "index_code": "IBOV",
         "ticker": "ITSA4",
         "session_date": "2025-03-01",
-        "from_date": "2025-01-05",
+        "from_date": "2025-02-05",
         "to_date": "2025-02-27",
         "sessions": "40",
         "top": "7",
