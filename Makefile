@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 # Extra arguments of the command behind a target, like: make demo ARGS="--sessions folder"
 ARGS ?=
 
-.PHONY: help setup demo up test lint bench dictionary lock clean
+.PHONY: help setup demo up notebooks test lint bench dictionary lock clean
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ demo: setup ## Run the whole chain on this machine, from B3's page to rows from 
 
 up: setup ## Run the cloud, the B3 stand-in and the API on this machine until stopped
 	@$(PYTHON) -m local up $(ARGS)
+
+notebooks: setup ## Execute the Athena notebooks on this machine, pages and pictures into build/notebooks
+	@$(PYTHON) -m local notebooks $(ARGS)
 
 test: lint ## Run every check and every test
 	$(PYTHON) -m pytest $(ARGS)

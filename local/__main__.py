@@ -1,8 +1,9 @@
 """`python -m local`: the whole pipeline on this machine, without AWS or Docker.
 
-up     run cloud, B3's stand-in and API until stopped
-demo   run the main job from end to end and show the rows that Athena answers
-query  ask the running cloud's Athena, in SQL or with a named query
+up         run cloud, B3's stand-in and API until stopped
+demo       run the main job from end to end and show the rows that Athena answers
+query      ask the running cloud's Athena, in SQL or with a named query
+notebooks  execute the Athena notebooks and write their pages and pictures
 """
 
 from __future__ import annotations
@@ -84,6 +85,13 @@ def _parser() -> argparse.ArgumentParser:
     query.add_argument("--list", action="store_true", help="list the named queries and their parameters")
     query.add_argument("--json", action="store_true", help="print columns and rows, or the list, as one line of JSON")
     query.set_defaults(command=_query, usage_error=query.error)
+
+    notebooks = commands.add_parser("notebooks", help="execute the Athena notebooks; write their pages and pictures")
+    source = notebooks.add_mutually_exclusive_group()
+    source.add_argument("--sessions", type=_folder, metavar="DIR", help="B3's CSV files; else an invented history")
+    source.add_argument("--running", action="store_true", help="read the tables of the cloud of `up`, as they are")
+    notebooks.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: build/notebooks)")
+    notebooks.set_defaults(command=_notebooks)
     return parser
 
 
@@ -209,6 +217,20 @@ def _print_queries(queries: Sequence[NamedQuery], *, as_json: bool) -> None:
         for query in queries
     ]
     print_table(("name", "question", "parameters"), rows)
+
+
+def _notebooks(arguments: argparse.Namespace) -> int:
+    # Imported here, because the other commands need neither Jupyter nor the time that it takes to load.
+    from local.notebooks import OUTPUT, run_notebooks  # noqa: PLC0415
+
+    progress = Progress()
+    endpoint_url = _endpoint_url() if arguments.running else None
+    written = run_notebooks(
+        arguments.sessions, arguments.out or OUTPUT, endpoint_url=endpoint_url, report=progress.say
+    )
+    for path in written:
+        sys.stdout.write(f"{path}\n")
+    return 0
 
 
 def _endpoint_url() -> str:
