@@ -15,10 +15,9 @@ from typing import Any
 import boto3
 from IPython.display import publish_display_data
 from ipykernel.kernelapp import IPKernelApp
-from pyspark.sql import SparkSession
 
 from local.athena import DATABASE
-from local.notebook_tables import register_tables
+from local.notebook_tables import session_with_tables
 
 
 def show_figure(pyplot: Any) -> None:
@@ -46,8 +45,7 @@ def _title(figure: Any) -> str:
 
 def main() -> None:
     """Run the kernel until it is told to stop."""
-    spark = SparkSession.builder.appName("local-notebook").getOrCreate()
-    register_tables(spark, boto3.client("glue"), DATABASE)
+    spark = session_with_tables(boto3.client("glue"), DATABASE)
     app = IPKernelApp.instance(user_ns={"spark": spark})
     app.initialize(sys.argv[1:])
 

@@ -7,48 +7,44 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from pyspark import SparkContext
+from pyspark.sql import SparkSession
+
 _VIEW = "VIRTUAL_VIEW"
 """Athena's views are written for Trino; no Spark can read them, neither here nor on AWS."""
 
 _PARTITIONS_A_STATEMENT = 500
 
 
-def register_tables(spark: Any, glue: Any, database: str) -> dict[str, int]:
-    """Create the tables of *database* in *spark*, each partition at the place that the catalog names.
+def session_with_tables(glue: Any, database: str) -> SparkSession:
+    """Return a new Spark session in which *database* is as the catalog has it, each partition at its registered place.
 
     Args:
-        spark: A session that has no such database yet.
         glue: A boto3 Glue client.
         database: The catalog's database, which gets the same name in Spark.
-
-    Returns:
-        How many partitions each table has, by its name.
     """
-    spark.sql(f"CREATE DATABASE `{database}`")
-    counts: dict[str, int] = {}
-    for page in glue.get_paginator("get_tables").paginate(DatabaseName=database):
-        for table in page["TableList"]:
-            if table.get("TableType") != _VIEW:
-                counts[table["Name"]] = _register(spark, glue, database, table)
-    return counts
+    context = SparkContext.getOrCreate()
+    with _nothing_asked_of_s3(context):
+        spark = SparkSession(context)
+        spark.sql(f"CREATE DATABASE `{database}`")
+        for page in glue.get_paginator("get_tables").paginate(DatabaseName=database):
+            for table in page["TableList"]:
+                if table.get("TableType") != _VIEW:
+                    _register(spark, glue, database, table)
+    return spark
 
 
-def _register(spark: Any, glue: Any, database: str, table: Mapping[str, Any]) -> int:
+def _register(spark: SparkSession, glue: Any, database: str, table: Mapping[str, Any]) -> None:
     name = f"`{database}`.`{table['Name']}`"
-    keys = [key["Name"] for key in table["PartitionKeys"]]
-    columns = [f"`{one['Name']}` {one['Type']}" for one in (*table["StorageDescriptor"]["Columns"], *table["PartitionKeys"])]
-    location = table["StorageDescriptor"]["Location"]
+    described, keys = table["StorageDescriptor"], [key["Name"] for key in table["PartitionKeys"]]
+    columns = [f"`{column['Name']}` {column['Type']}" for column in (*described["Columns"], *table["PartitionKeys"])]
     spark.sql(
         f"CREATE TABLE {name} ({', '.join(columns)}) USING PARQUET PARTITIONED BY ({', '.join(keys)}) "
-        f"LOCATION '{location}'"
+        f"LOCATION '{described['Location']}'"
     )
-    count = 0
     partitions = _partitions(glue, database, table["Name"])
     while some := list(islice(partitions, _PARTITIONS_A_STATEMENT)):
-        with _existence_taken_for_granted(spark):
-            spark.sql(f"ALTER TABLE {name} ADD {' '.join(_clause(keys, *one) for one in some)}")
-        count += len(some)
-    return count
+        spark.sql(f"ALTER TABLE {name} ADD {' '.join(_clause(keys, *one) for one in some)}")
 
 
 def _partitions(glue: Any, database: str, table: str) -> Iterator[tuple[Sequence[str], str]]:
@@ -67,22 +63,18 @@ def _clause(keys: Sequence[str], values: Sequence[str], location: str) -> str:
 
 
 @contextlib.contextmanager
-def _existence_taken_for_granted(spark: Any) -> Iterator[None]:
-    """Keep Spark's own catalog from asking S3 for every partition that it is told of.
+def _nothing_asked_of_s3(context: SparkContext) -> Iterator[None]:
+    """Keep Spark's own catalog from looking for every place that it is told of, and from making those it misses.
 
-    It would look for each of the thousands of places, and make those that are missing. A file system that answers
-    without a request stands in for S3 meanwhile; nothing is read.
+    The catalog takes the file systems that are configured when it is made, which is when the session is first used.
+    One that says of everything that it is there, without a request, stands in for S3 until then.
     """
-    settings = spark.sparkContext._jsc.hadoopConfiguration()  # noqa: SLF001 - pyspark has no other way to it
-    names = {"fs.s3.impl": "org.apache.hadoop.fs.http.HttpFileSystem", "fs.s3.impl.disable.cache": "true"}
-    before = {name: settings.get(name) for name in names}
-    for name, value in names.items():
-        settings.set(name, value)
+    settings = context._jsc.hadoopConfiguration()  # type: ignore[attr-defined]  # noqa: SLF001 - there is no other way
+    real = settings.get("fs.s3.impl")
+    settings.set("fs.s3.impl", "org.apache.hadoop.fs.http.HttpFileSystem")
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                settings.unset(name)
-            else:
-                settings.set(name, value)
+        settings.set("fs.s3.impl", real)
+        # It was kept for each bucket; the next to ask gets S3's.
+        context._jvm.org.apache.hadoop.fs.FileSystem.closeAll()  # type: ignore[union-attr]  # noqa: SLF001
