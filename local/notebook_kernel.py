@@ -34,7 +34,7 @@ def show_figure(pyplot: Any) -> None:
         ],
     }
     publish_display_data(
-        {"image/png": picture.getvalue(), "text/plain": described["title"]}, metadata={"figure": described}
+        {"image/png": picture.getvalue(), "text/plain": described["title"]}, metadata={"figure": described, "image/png": {"alt": described["title"]}}
     )
 
 

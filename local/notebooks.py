@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import signal
 import sys
@@ -70,6 +71,8 @@ def run_notebooks(
         LakeNotFilled: The sessions could not be imported or refined.
         NotebookFailed: A cell raised; the pages of the notebooks before it are written.
     """
+    # What Jupyter says about itself at the level of warnings is of no use to who waits for pages.
+    logging.getLogger("traitlets").setLevel(logging.ERROR)
     paths = sorted(notebooks.glob("*.ipynb"))
     if not paths:
         raise NotebookFailed(f"No notebook is in {notebooks}.")
