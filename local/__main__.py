@@ -87,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     query.set_defaults(command=_query, usage_error=query.error)
 
     notebooks = commands.add_parser("notebooks", help="execute the Athena notebooks; write their pages and pictures")
+    notebooks.add_argument("paths", nargs="*", type=_file, metavar="NOTEBOOK", help="which (default: all of notebooks/)")
     source = notebooks.add_mutually_exclusive_group()
     source.add_argument("--sessions", type=_folder, metavar="DIR", help="B3's CSV files; else an invented history")
     source.add_argument("--running", action="store_true", help="read the tables of the cloud of `up`, as they are")
@@ -107,6 +108,13 @@ def _value(text: str) -> tuple[str, str]:
     if not name or not equals:
         raise argparse.ArgumentTypeError(f"{text!r} is not like index_code=IBOV")
     return name, value
+
+
+def _file(text: str) -> Path:
+    path = Path(text)
+    if not path.is_file():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a file")
+    return path
 
 
 def _up(arguments: argparse.Namespace) -> int:
@@ -226,7 +234,11 @@ def _notebooks(arguments: argparse.Namespace) -> int:
     progress = Progress()
     endpoint_url = _endpoint_url() if arguments.running else None
     written = run_notebooks(
-        arguments.sessions, arguments.out or OUTPUT, endpoint_url=endpoint_url, report=progress.say
+        arguments.sessions,
+        arguments.out or OUTPUT,
+        endpoint_url=endpoint_url,
+        notebooks=arguments.paths,
+        report=progress.say,
     )
     for path in written:
         sys.stdout.write(f"{path}\n")

@@ -11,6 +11,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+import nbformat
 from PIL import Image
 from nbconvert.exporters import HTMLExporter
 from pygments.formatters import HtmlFormatter
@@ -55,7 +56,7 @@ def printed(notebook: Any) -> str:
 
 
 def write_pages(notebook: Any, name: str, folder: Path) -> list[Path]:
-    """Write `<name>.html` and `<name>-<figure>.png` for each figure.
+    """Write `<name>.html`, `<name>-<figure>.png` for each figure, and `<name>.ipynb` with its outputs.
 
     Args:
         notebook: An executed notebook.
@@ -67,7 +68,9 @@ def write_pages(notebook: Any, name: str, folder: Path) -> list[Path]:
     """
     page = folder / f"{name}.html"
     page.write_text(_html(notebook, name), encoding="utf-8")
-    written = [page]
+    executed = folder / f"{name}.ipynb"
+    nbformat.write(notebook, executed)
+    written = [page, executed]
     for position, figure in enumerate(figures(notebook), start=1):
         path = folder / f"{name}-{figure.name or position}.png"
         path.write_bytes(_small(figure.png))

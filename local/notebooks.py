@@ -50,16 +50,16 @@ def run_notebooks(
     output: Path,
     *,
     endpoint_url: str | None = None,
-    notebooks: Path = NOTEBOOKS,
+    notebooks: Sequence[Path] = (),
     report: Callable[[str], None],
 ) -> list[Path]:
-    """Execute every notebook and write its page and figures.
+    """Execute notebooks, each in a kernel of its own, and write their pages and figures.
 
     Args:
         sessions: B3's CSV files; None for an invented history.
         output: Folder for what is written, made if missing.
         endpoint_url: A cloud that runs already and whose tables are read as they are; None starts one and fills it.
-        notebooks: Folder of the notebooks.
+        notebooks: Which to execute, in order; none means all of the project's.
         report: Receives a line for each step.
 
     Returns:
@@ -73,9 +73,7 @@ def run_notebooks(
     """
     # What Jupyter says about itself at the level of warnings is of no use to who waits for pages.
     logging.getLogger("traitlets").setLevel(logging.ERROR)
-    paths = sorted(notebooks.glob("*.ipynb"))
-    if not paths:
-        raise NotebookFailed(f"No notebook is in {notebooks}.")
+    paths = notebooks or sorted(NOTEBOOKS.glob("*.ipynb"))
     output.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         work_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bovespa-notebooks-")))

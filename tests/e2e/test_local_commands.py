@@ -218,7 +218,7 @@ def test_a_named_query_asked_wrongly_says_what_to_do(arguments: list[str], said:
     assert "Traceback" not in answer.stderr
 
 
-@pytest.mark.parametrize("command", [[], ["up"], ["demo"], ["query"]])
+@pytest.mark.parametrize("command", [[], ["up"], ["demo"], ["query"], ["notebooks"]])
 def test_every_command_explains_itself(command: list[str]) -> None:
     answer = local(*command, "--help")
     assert answer.returncode == 0

@@ -1,0 +1,206 @@
+"""The Athena notebooks, executed for real over a small lake: their figures, and their numbers against Athena's."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from PIL import Image
+
+from bovespa.portfolio import View
+from bovespa.portfolio_csv import file_name
+from local.cloud import running_cloud
+from local.notebook_lake import fill
+from local.notebook_pages import figures, printed
+from local.synthetic import synthetic_csv
+from tests.conftest import PROJECT
+from tests.lake import Lake
+
+DAYS = [dt.date(2020, 12, 28), dt.date(2020, 12, 29), dt.date(2020, 12, 30), dt.date(2021, 1, 4), dt.date(2021, 1, 13)]
+"""Two years, a rebalance with entries and exits, then a gap."""
+LAST = dt.date(2021, 1, 14)
+"""A split, in a session that B3 gave by code."""
+
+FIGURES = {
+    "index_today": ["treemap", "concentration", "largest"],
+    "index_over_time": [
+        *("weights", "entries-and-exits", "reductor", "concentration", "quantity-changes", "turnover"),
+    ],
+}
+
+
+@dataclass(frozen=True)
+class Executed:
+    """What a run of the notebooks left."""
+
+    lake: Lake
+    folder: Path
+    stdout: str
+
+    def notebook(self, name: str) -> Any:
+        return nbformat.read(self.folder / f"{name}.ipynb", as_version=4)
+
+
+def notebooks(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "BOVESPA_"))}
+    return subprocess.run(
+        [sys.executable, "-m", "local", "notebooks", *map(str, arguments)],
+        cwd=PROJECT,
+        env=kept | variables,
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+
+
+def left_behind() -> set[str]:
+    return {path.name for path in Path("/tmp").glob("bovespa-notebooks-*")}  # noqa: S108 - that it is not there
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executed]:
+    sessions, folder = tmp_path_factory.mktemp("sessions"), tmp_path_factory.mktemp("pages")
+    for day in (*DAYS, LAST):
+        view = View.CODE if day == LAST else View.SECTOR
+        (sessions / file_name("IBOV", day)).write_bytes(synthetic_csv("IBOV", day, view))
+    with running_cloud() as cloud:
+        assert fill(cloud, sessions, lambda _line: None) == len(DAYS) + 1
+        before = left_behind()
+        answer = notebooks("--running", "--out", folder, AWS_ENDPOINT_URL=cloud.endpoint_url)
+        assert answer.returncode == 0, answer.stderr
+        assert left_behind() - before == set()
+        yield Executed(Lake(cloud), folder, answer.stdout)
+
+
+def test_every_figure_is_there_and_can_be_read(executed: Executed) -> None:
+    for name, expected in FIGURES.items():
+        shown = list(figures(executed.notebook(name)))
+        assert [figure.name for figure in shown] == expected
+        for figure in shown:
+            assert len(figure.title) > 10, figure.name
+            labelled = [axes for axes in figure.axes if axes["shown"]]
+            assert labelled or figure.name == "treemap"
+            assert not labelled or any(axes["x"] for axes in labelled), figure.name
+            assert not labelled or figure.name == "largest" or any(axes["y"] for axes in labelled), figure.name
+            path = executed.folder / f"{name}-{figure.name}.png"
+            assert f"{path}\n" in executed.stdout
+            with Image.open(path) as picture:
+                assert picture.width >= 1000
+                colours = picture.convert("RGB").getcolors(1 << 20)
+                assert colours is not None
+                paper = max(count for count, _ in colours) / (picture.width * picture.height)
+            assert paper < 0.97, f"{figure.name} is empty"
+
+
+def test_a_page_holds_its_figures_and_needs_no_network(executed: Executed) -> None:
+    for name, expected in FIGURES.items():
+        page = (executed.folder / f"{name}.html").read_text(encoding="utf-8")
+        assert page.count('src="data:image/png;base64,') == len(expected)
+        assert re.findall(r'(?:src|href)="(?!data:|#)[^"]*"', page) == []
+        assert "<script" not in page
+        assert "def new_figure" not in page, "the helpers are left out"
+
+
+def rows_after(text: str, heading: str) -> list[list[str]]:
+    """The rows of a printed table, by its first heading, up to what is no row of it."""
+    lines = text.splitlines()
+    (start,) = [place for place, line in enumerate(lines) if line.split()[:1] == [heading]]
+    width = len(lines[start])
+    rows = []
+    for line in lines[start + 1 :]:
+        if len(line) != width:
+            break
+        rows.append(line.split())
+    return rows
+
+
+def test_the_table_of_the_largest_is_athenas(executed: Executed) -> None:
+    answer = executed.lake.ask(f"""
+        SELECT participation_rank, ticker, share_class, participation_pct, participation_change_pp
+        FROM portfolio WHERE index_code = 'IBOV' AND session_date = DATE '{LAST}' AND participation_rank <= 15
+        ORDER BY participation_rank
+    """)  # noqa: S608 - our own words
+    shown = rows_after(printed(executed.notebook("index_today")), "participation_rank")
+    assert len(shown) == 15
+    # A company's name may have blanks: it is what lies between.
+    found = [(int(row[0]), row[1], row[-3], Decimal(row[-2]), Decimal(row[-1])) for row in shown]
+    assert found == [(*row[:3], Decimal(row[3]), Decimal(row[4])) for row in answer.rows]
+
+
+def test_sectors_come_from_the_nearest_session_that_has_them(executed: Executed) -> None:
+    text = printed(executed.notebook("index_today"))
+    assert "B3 gave all of the shares without a sector" in text
+    assert f"the nearest session with one ({DAYS[-1]})" in text
+    answer = executed.lake.ask(f"""
+        SELECT before.sector, SUM(now.participation_pct)
+        FROM holdings AS now
+        INNER JOIN holdings AS before ON before.ticker = now.ticker
+        WHERE now.index_code = 'IBOV' AND now.session_year = 2021 AND now.session_date = DATE '{LAST}'
+            AND before.index_code = 'IBOV' AND before.session_year = 2021 AND before.session_date = DATE '{DAYS[-1]}'
+        GROUP BY before.sector
+    """)  # noqa: S608 - our own words
+    shown = {" ".join(row[:-2]): Decimal(row[-2]) for row in rows_after(text, "sector")}
+    assert shown == {sector: Decimal(part) for sector, part in answer.rows}
+    assert sum(shown.values()) == 100
+
+
+def test_entries_exits_and_corporate_actions_are_athenas(executed: Executed) -> None:
+    text = printed(executed.notebook("index_over_time"))
+    ((entries, exits),) = executed.lake.ask(
+        "SELECT SUM(entries), SUM(exits) FROM sessions WHERE index_code = 'IBOV' AND session_year IN (2020, 2021)"
+    ).rows
+    moves = [row for row in rows_after(text, "session_date") if row[-1] in ("entered", "left")]
+    assert (entries, exits) == (
+        sum(row[-1] == "entered" for row in moves),
+        sum(row[-1] == "left" for row in moves),
+    )
+    assert entries > 0
+    assert exits > 0
+    actions = executed.lake.ask("""
+        SELECT ticker, theoretical_quantity - theoretical_quantity_change AS quantity_before, theoretical_quantity
+        FROM holdings WHERE index_code = 'IBOV' AND session_year = 2021 AND quantity_change_cause = 'corporate_action'
+    """).rows
+    assert len(actions) == 1
+    for ticker, before, after in actions:
+        (line,) = [line for line in text.splitlines() if ticker in line.split() and str(before) in line.split()]
+        assert str(after) in line.split()
+    assert f"gap: nothing stored between {DAYS[-2]} and {DAYS[-1]}, 6 trading sessions" in text
+
+
+def test_a_failing_cell_is_named_and_leaves_nothing(tmp_path: Path) -> None:
+    """The whole command, cloud included, over one session."""
+    (tmp_path / "sessions").mkdir()
+    (tmp_path / "sessions" / file_name("UTIL", DAYS[0])).write_bytes(synthetic_csv("UTIL", DAYS[0]))
+    cells = [
+        nbformat.v4.new_markdown_cell("# Broken"),
+        nbformat.v4.new_code_cell("count = spark.sql('SELECT * FROM bovespa.holdings').count()"),
+        nbformat.v4.new_code_cell("print(1)\nraise ValueError(f'{count} rows are not to my liking')"),
+    ]
+    path = tmp_path / "broken.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    before = left_behind()
+    answer = notebooks("--sessions", tmp_path / "sessions", "--out", tmp_path / "out", path)
+    assert answer.returncode == 1
+    last = answer.stderr.splitlines()[-1]
+    rows = synthetic_csv("UTIL", DAYS[0]).count(b"\r\n") - 4
+    assert last == f"error: broken.ipynb, cell 3 (print(1)): ValueError: {rows} rows are not to my liking"
+    assert "Traceback" not in answer.stderr
+    assert left_behind() - before == set()
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_folder_without_sessions_is_refused(tmp_path: Path) -> None:
+    answer = notebooks("--sessions", tmp_path, "--out", tmp_path / "out")
+    assert answer.returncode == 1
+    assert "No file below" in answer.stderr
