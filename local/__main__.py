@@ -87,7 +87,9 @@ def _parser() -> argparse.ArgumentParser:
     query.set_defaults(command=_query, usage_error=query.error)
 
     notebooks = commands.add_parser("notebooks", help="execute the Athena notebooks; write their pages and pictures")
-    notebooks.add_argument("paths", nargs="*", type=_file, metavar="NOTEBOOK", help="which (default: all of notebooks/)")
+    notebooks.add_argument(
+        "paths", nargs="*", type=_file, metavar="NOTEBOOK", help="which (default: all of notebooks/)"
+    )
     source = notebooks.add_mutually_exclusive_group()
     source.add_argument("--sessions", type=_folder, metavar="DIR", help="B3's CSV files; else an invented history")
     source.add_argument("--running", action="store_true", help="read the tables of the cloud of `up`, as they are")

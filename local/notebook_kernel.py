@@ -13,8 +13,8 @@ import sys
 from typing import Any
 
 import boto3
-from IPython.display import publish_display_data
 from ipykernel.kernelapp import IPKernelApp
+from IPython.display import publish_display_data
 
 from local.athena import DATABASE
 from local.notebook_tables import session_with_tables
@@ -34,7 +34,8 @@ def show_figure(pyplot: Any) -> None:
         ],
     }
     publish_display_data(
-        {"image/png": picture.getvalue(), "text/plain": described["title"]}, metadata={"figure": described, "image/png": {"alt": described["title"]}}
+        {"image/png": picture.getvalue(), "text/plain": described["title"]},
+        metadata={"figure": described, "image/png": {"alt": described["title"]}},
     )
 
 
@@ -48,11 +49,12 @@ def main() -> None:
     spark = session_with_tables(boto3.client("glue"), DATABASE)
     app = IPKernelApp.instance(user_ns={"spark": spark})
     app.initialize(sys.argv[1:])
+    shell: Any = app.shell
 
     def matplot(name: str) -> None:
-        show_figure(app.shell.user_ns[name.strip()])
+        show_figure(shell.user_ns[name.strip()])
 
-    app.shell.register_magic_function(matplot, "line", "matplot")
+    shell.register_magic_function(matplot, "line", "matplot")
     try:
         app.start()
     finally:

@@ -12,8 +12,8 @@ from string import Template
 from typing import Any
 
 import nbformat
-from PIL import Image
 from nbconvert.exporters import HTMLExporter
+from PIL import Image
 from pygments.formatters import HtmlFormatter
 from traitlets.config import Config
 

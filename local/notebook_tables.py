@@ -69,7 +69,7 @@ def _nothing_asked_of_s3(context: SparkContext) -> Iterator[None]:
     The catalog takes the file systems that are configured when it is made, which is when the session is first used.
     One that says of everything that it is there, without a request, stands in for S3 until then.
     """
-    settings = context._jsc.hadoopConfiguration()  # type: ignore[attr-defined]  # noqa: SLF001 - there is no other way
+    settings = context._jsc.hadoopConfiguration()  # noqa: SLF001 - there is no other way
     real = settings.get("fs.s3.impl")
     settings.set("fs.s3.impl", "org.apache.hadoop.fs.http.HttpFileSystem")
     try:

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
@@ -124,7 +124,8 @@ async def _execute(notebook: Any, endpoint_url: str, kernel_dir: Path) -> None:
         await manager.start_kernel(
             env=_environment(endpoint_url, kernel_dir), cwd=str(kernel_dir), stdout=log, stderr=log
         )
-        group = manager.provisioner.pgid
+        # The kernel leads a group of its own, in which its JVM is, too.
+        group: int = getattr(manager.provisioner, "pgid")  # noqa: B009 - only the local provisioner has one
         try:
             client = NotebookClient(
                 notebook, km=manager, startup_timeout=_START_TIMEOUT_S, timeout=_CELL_TIMEOUT_S, record_timing=False
