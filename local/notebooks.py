@@ -153,6 +153,8 @@ def _kernel_manager(kernel_dir: Path) -> AsyncKernelManager:
 def _environment(endpoint_url: str, kernel_dir: Path) -> Mapping[str, str]:
     option = f"-XX:SharedArchiveFile={archive_path()}"
     properties = spark_properties(endpoint_url, kernel_dir, class_option=option)
+    # Some thousand rows: with the usual 200 tasks a shuffle, starting tasks would be most of the work.
+    properties["spark.sql.shuffle.partitions"] = "2"
     write_properties(properties, kernel_dir / "spark.properties")
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "BOVESPA_"))},

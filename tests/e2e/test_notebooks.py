@@ -112,10 +112,10 @@ def test_a_page_holds_its_figures_and_needs_no_network(executed: Executed) -> No
         assert "def new_figure" not in page, "the helpers are left out"
 
 
-def rows_after(text: str, heading: str) -> list[list[str]]:
-    """The rows of a printed table, by its first heading, up to what is no row of it."""
-    lines = text.splitlines()
-    (start,) = [place for place, line in enumerate(lines) if line.split()[:1] == [heading]]
+def rows_after(text: str, headings: str) -> list[list[str]]:
+    """The rows of a printed table, found by its first headings, up to what is no row of it."""
+    lines, words = text.splitlines(), headings.split()
+    (start,) = [place for place, line in enumerate(lines) if line.split()[: len(words)] == words]
     width = len(lines[start])
     rows = []
     for line in lines[start + 1 :]:
@@ -131,7 +131,7 @@ def test_the_table_of_the_largest_is_athenas(executed: Executed) -> None:
         FROM portfolio WHERE index_code = 'IBOV' AND session_date = DATE '{LAST}' AND participation_rank <= 15
         ORDER BY participation_rank
     """)  # noqa: S608 - our own words
-    shown = rows_after(printed(executed.notebook("index_today")), "participation_rank")
+    shown = rows_after(printed(executed.notebook("index_today")), "participation_rank ticker")
     assert len(shown) == 15
     # A company's name may have blanks: it is what lies between.
     found = [(int(row[0]), row[1], row[-3], Decimal(row[-2]), Decimal(row[-1])) for row in shown]
@@ -150,7 +150,7 @@ def test_sectors_come_from_the_nearest_session_that_has_them(executed: Executed)
             AND before.index_code = 'IBOV' AND before.session_year = 2021 AND before.session_date = DATE '{DAYS[-1]}'
         GROUP BY before.sector
     """)  # noqa: S608 - our own words
-    shown = {" ".join(row[:-2]): Decimal(row[-2]) for row in rows_after(text, "sector")}
+    shown = {" ".join(row[:-2]): Decimal(row[-2]) for row in rows_after(text, "sector participation_pct")}
     assert shown == {sector: Decimal(part) for sector, part in answer.rows}
     assert sum(shown.values()) == 100
 
@@ -160,7 +160,7 @@ def test_entries_exits_and_corporate_actions_are_athenas(executed: Executed) -> 
     ((entries, exits),) = executed.lake.ask(
         "SELECT SUM(entries), SUM(exits) FROM sessions WHERE index_code = 'IBOV' AND session_year IN (2020, 2021)"
     ).rows
-    moves = [row for row in rows_after(text, "session_date") if row[-1] in ("entered", "left")]
+    moves = rows_after(text, "session_date ticker company participation_pct what")
     assert (entries, exits) == (
         sum(row[-1] == "entered" for row in moves),
         sum(row[-1] == "left" for row in moves),
