@@ -114,7 +114,13 @@ def test_every_relative_link_leads_somewhere(name: str) -> None:
 
 def test_the_folders_are_those_of_the_project() -> None:
     shown = {path.rstrip("/") for path in table_with(README, "app.py")}
-    ours = {path.parent.name for path in PROJECT.glob("*/__init__.py")} | {"app.py", "athena", "docs", "notebooks", "tests"}
+    ours = {path.parent.name for path in PROJECT.glob("*/__init__.py")} | {
+        "app.py",
+        "athena",
+        "docs",
+        "notebooks",
+        "tests",
+    }
     assert shown == ours
 
 
