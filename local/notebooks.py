@@ -12,7 +12,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -109,13 +110,32 @@ def execute(path: Path, endpoint_url: str, work_dir: Path) -> Any:
     notebook = nbformat.read(path, as_version=4)
     kernel_dir = Path(tempfile.mkdtemp(prefix=f"{path.stem}-", dir=work_dir))
     try:
-        asyncio.run(_execute(notebook, endpoint_url, kernel_dir))
+        _run_in_a_thread(_execute(notebook, endpoint_url, kernel_dir))
     except CellExecutionError as error:
         raise NotebookFailed(f"{path.name}, {_failed_cell(notebook)}: {error.ename}: {error.evalue}") from error
     except (DeadKernelError, RuntimeError, TimeoutError) as error:
         words = (kernel_dir / "kernel.log").read_text(encoding="utf-8", errors="replace")[-2000:]
         raise NotebookFailed(f"{path.name}, {_failed_cell(notebook)}: {error}\n{words}") from error
     return notebook
+
+
+def _run_in_a_thread(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run *coroutine* to its end; if this thread is told to stop meanwhile, cancel it and let it clean up.
+
+    Not in this thread, because nbclient would take the signals there for itself, and a kernel could outlive it.
+    """
+    loop = asyncio.new_event_loop()
+    try:
+        with ThreadPoolExecutor(max_workers=1) as threads:
+            task = loop.create_task(coroutine)
+            running = threads.submit(loop.run_until_complete, task)
+            try:
+                running.result()
+            except BaseException:
+                loop.call_soon_threadsafe(task.cancel)
+                raise
+    finally:
+        loop.close()
 
 
 async def _execute(notebook: Any, endpoint_url: str, kernel_dir: Path) -> None:

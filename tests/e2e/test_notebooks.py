@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ from local.notebook_pages import figures, printed
 from local.synthetic import synthetic_csv
 from tests.conftest import PROJECT
 from tests.lake import Lake
+from tests.processes import commands, descendants
+from tests.until import until
 
 DAYS = [dt.date(2020, 12, 28), dt.date(2020, 12, 29), dt.date(2020, 12, 30), dt.date(2021, 1, 4), dt.date(2021, 1, 13)]
 """Two years, a rebalance with entries and exits, then a gap."""
@@ -64,8 +67,12 @@ def notebooks(*arguments: str | Path, **variables: str) -> subprocess.CompletedP
     )
 
 
-def left_behind() -> set[str]:
-    return {path.name for path in Path("/tmp").glob("bovespa-notebooks-*")}  # noqa: S108 - that it is not there
+@pytest.fixture
+def scratch(tmp_path: Path) -> Path:
+    """Where a command under test puts its temporary files."""
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -76,10 +83,8 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executed]:
         (sessions / file_name("IBOV", day)).write_bytes(synthetic_csv("IBOV", day, view))
     with running_cloud() as cloud:
         assert fill(cloud, sessions, lambda _line: None) == len(DAYS) + 1
-        before = left_behind()
         answer = notebooks("--running", "--out", folder, AWS_ENDPOINT_URL=cloud.endpoint_url)
         assert answer.returncode == 0, answer.stderr
-        assert left_behind() - before == set()
         yield Executed(Lake(cloud), folder, answer.stdout)
 
 
@@ -178,7 +183,7 @@ def test_entries_exits_and_corporate_actions_are_athenas(executed: Executed) -> 
     assert f"gap: nothing stored between {DAYS[-2]} and {DAYS[-1]}, 6 trading sessions" in text
 
 
-def test_a_failing_cell_is_named_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_failing_cell_is_named_and_leaves_nothing(tmp_path: Path, scratch: Path) -> None:
     """The whole command, cloud included, over one session."""
     (tmp_path / "sessions").mkdir()
     (tmp_path / "sessions" / file_name("UTIL", DAYS[0])).write_bytes(synthetic_csv("UTIL", DAYS[0]))
@@ -189,15 +194,41 @@ def test_a_failing_cell_is_named_and_leaves_nothing(tmp_path: Path) -> None:
     ]
     path = tmp_path / "broken.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
-    before = left_behind()
-    answer = notebooks("--sessions", tmp_path / "sessions", "--out", tmp_path / "out", path)
+    answer = notebooks("--sessions", tmp_path / "sessions", "--out", tmp_path / "out", path, TMPDIR=str(scratch))
     assert answer.returncode == 1
     last = answer.stderr.splitlines()[-1]
     rows = synthetic_csv("UTIL", DAYS[0]).count(b"\r\n") - 4
     assert last == f"error: broken.ipynb, cell 3 (print(1)): ValueError: {rows} rows are not to my liking"
     assert "Traceback" not in answer.stderr
-    assert left_behind() - before == set()
+    assert list(scratch.iterdir()) == []
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_run_that_is_stopped_leaves_no_process_and_no_file(executed: Executed, tmp_path: Path, scratch: Path) -> None:
+    cells = [
+        nbformat.v4.new_code_cell("import pathlib, threading\nspark.sql('SELECT 1').collect()"),
+        nbformat.v4.new_code_cell(f"pathlib.Path({str(tmp_path / 'reached')!r}).touch()\nthreading.Event().wait()"),
+    ]
+    path = tmp_path / "endless.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "BOVESPA_"))}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "local", "notebooks", "--running", "--out", str(tmp_path / "out"), str(path)],
+        cwd=PROJECT,
+        env=kept | {"TMPDIR": str(scratch), "AWS_ENDPOINT_URL": executed.lake.cloud.endpoint_url},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        until((tmp_path / "reached").exists, timeout_s=180, every_s=0.1)
+        started = descendants(process.pid)
+        assert any("java" in command for command in started.values())
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(90) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert {pid: command for pid, command in commands().items() if started.get(pid) == command} == {}
+    assert list(scratch.iterdir()) == []
 
 
 def test_a_folder_without_sessions_is_refused(tmp_path: Path) -> None:
