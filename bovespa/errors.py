@@ -8,10 +8,14 @@ BovespaError
 │   ├── SourceUnavailable         try again later
 │   ├── SourceTimeout             try again later, or raise the time-out
 │   └── PageChanged               the scraper must be updated
-├── InvalidPortfolio            we hold a file, and it is not a portfolio we may publish
-│   ├── UnreadablePortfolio       a line breaks the format
-│   ├── ColumnsChanged            B3 renamed, added or dropped a column: the parser must be updated
-│   └── UnreconciledPortfolio     the rows do not add up to the file's own totals
+├── InvalidFile                 we hold a file that must not be published
+│   ├── InvalidPortfolio          it is no portfolio
+│   │   ├── UnreadablePortfolio     a line breaks the format
+│   │   ├── ColumnsChanged          B3 renamed, added or dropped a column: the parser must be updated
+│   │   └── UnreconciledPortfolio   the rows do not add up to the file's own totals
+│   └── InvalidTradingDay         it is no record of trading days
+│       ├── UnreadableTradingDay    a record breaks the layout
+│       └── UnreconciledTradingDay  records are missing, or their numbers contradict each other
 ├── StorageUnavailable          the object store or the catalog did not answer; nothing was half-written
 └── UnexpectedEvent             an event or key that is not ours
 
@@ -75,7 +79,7 @@ class PageChanged(SourceError):
     code = "b3_changed"
 
 
-class InvalidPortfolio(BovespaError):
+class InvalidFile(BovespaError):
     """A file that must not be published.
 
     Attributes:
@@ -83,12 +87,18 @@ class InvalidPortfolio(BovespaError):
         line: 1-based line of the file where it is wrong, or None when it concerns the whole file.
     """
 
-    code = "portfolio_invalid"
+    code = "file_invalid"
 
     def __init__(self, reason: str, *, line: int | None = None) -> None:
         super().__init__(reason if line is None else f"line {line}: {reason}")
         self.reason = reason
         self.line = line
+
+
+class InvalidPortfolio(InvalidFile):
+    """A file that is no portfolio we may publish."""
+
+    code = "portfolio_invalid"
 
 
 class UnreadablePortfolio(InvalidPortfolio):
@@ -107,6 +117,24 @@ class UnreconciledPortfolio(InvalidPortfolio):
     """The rows do not add up to the file's own totals."""
 
     code = "portfolio_does_not_add_up"
+
+
+class InvalidTradingDay(InvalidFile):
+    """A file that is no record of trading days we may publish; its records are numbered from 1, the header."""
+
+    code = "trading_day_invalid"
+
+
+class UnreadableTradingDay(InvalidTradingDay):
+    """A record breaks the layout of B3's document, or the archive around it cannot be opened."""
+
+    code = "trading_day_unreadable"
+
+
+class UnreconciledTradingDay(InvalidTradingDay):
+    """Records are missing or doubled, or the numbers of one contradict each other."""
+
+    code = "trading_day_does_not_add_up"
 
 
 class StorageUnavailable(BovespaError):
