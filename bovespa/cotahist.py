@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from typing import BinaryIO, NoReturn
 
 from bovespa.errors import UnreadableTradingDay, UnreconciledTradingDay
@@ -91,6 +92,7 @@ _RECORD = re.compile(
     b"".join(b"(?P<%s>%s)" % (one.name.encode(), one.grammar) if one.name in _KEPT else one.grammar for one in LAYOUT)
 )
 _MARKET = slice(24, 27)
+_MARKETS = {market.value.encode(): market for market in Market}
 _HEADER = re.compile(rb"00COTAHIST\.([0-9]{4})BOVESPA ([0-9]{8}) {214}")
 _TRAILER = re.compile(rb"99COTAHIST\.([0-9]{4})BOVESPA ([0-9]{8})([0-9]{11}) {203}")
 _TICKER = re.compile(r"([A-Z0-9]{4,12}) *", re.ASCII)
@@ -117,6 +119,12 @@ class CotahistReader:
     """Records read so far, header and trailer included."""
     kept: int = field(default=0, init=False)
     """Quotes yielded so far."""
+    file_date: dt.date | None = field(default=None, init=False)
+    """The date in the header, once that was read."""
+    year: int | None = field(default=None, init=False)
+    """The year in the header, once that was read: the year of every record, except in a file of one day."""
+    line: bytes = field(default=b"", init=False)
+    """The record of the quote that was yielded last, as it stands in the file, without its line end."""
     skipped: Counter[Market] = field(default_factory=Counter, init=False)
     """Quotes of other markets, checked against the layout and left out."""
 
@@ -134,6 +142,7 @@ class CotahistReader:
         if match is None:
             _refuse(f"the header is {_shown(header)}, not like '00COTAHIST.2021BOVESPA 20210326'", 1)
         year, file_date = match[1], _date(match[2], 1)
+        self.year, self.file_date = int(year), file_date
         self._check_session_date(file_date)
         seen: set[bytes] = set()
         trailer: re.Match[bytes] | None = None
@@ -149,6 +158,7 @@ class CotahistReader:
                     _contradict(f"{quote.ticker} stands twice on {quote.session_date}", self.records)
                 seen.add(key)
                 self.kept += 1
+                self.line = line
                 yield quote
         if trailer is None:
             _refuse("the file ends without a trailer: it was cut off", self.records)
@@ -182,9 +192,8 @@ class CotahistReader:
         match = _RECORD.fullmatch(line)
         if match is None:
             _refuse(_first_breach(line), self.records)
-        try:
-            market = Market(line[_MARKET].decode("ascii"))
-        except ValueError:
+        market = _MARKETS.get(line[_MARKET])
+        if market is None:
             _refuse(f"TPMERC is {_shown(line[_MARKET])}, which is no market of B3's document", self.records)
         if self.session_date is None and match["DATA"][:4] != year:
             _contradict(f"the record is of {_shown(match['DATA'])}, the file of the year {_shown(year)}", self.records)
@@ -277,9 +286,14 @@ def _first_breach(line: bytes) -> str:
     raise AssertionError("a record whose every field matches, matches")
 
 
+@lru_cache(maxsize=1024)
+def _known_date(text: bytes) -> dt.date:
+    return dt.date(int(text[:4]), int(text[4:6]), int(text[6:]))
+
+
 def _date(text: bytes, number: int) -> dt.date:
     try:
-        found = dt.date(int(text[:4]), int(text[4:6]), int(text[6:]))
+        found = _known_date(text)
     except ValueError:
         _refuse(f"the date {_shown(text)} does not exist", number)
     if found.weekday() >= 5:

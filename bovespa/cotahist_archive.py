@@ -14,6 +14,11 @@ _ZIP_MAGIC = b"PK"
 _MEMBER_SUFFIX = ".TXT"
 
 
+def is_zip(start: bytes) -> bool:
+    """Whether a file that begins with *start* is a ZIP, or means to be one."""
+    return start.startswith(_ZIP_MAGIC)
+
+
 @contextlib.contextmanager
 def open_cotahist(file: BinaryIO) -> Iterator[BinaryIO]:
     """Give the text inside *file*, which is a ZIP or that text, as a stream; nothing is unpacked to a disk.
@@ -25,9 +30,9 @@ def open_cotahist(file: BinaryIO) -> Iterator[BinaryIO]:
         UnreadableTradingDay: It is a ZIP that cannot be read, or holds anything but one text. Also while the stream is
             read, if what is packed turns out to be damaged.
     """
-    is_zip = file.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
+    start = file.read(len(_ZIP_MAGIC))
     file.seek(0)
-    if not is_zip:
+    if not is_zip(start):
         yield file
         return
     try:

@@ -4,9 +4,13 @@ BovespaError
 ├── ConfigurationError          an operator must set or fix a setting
 │   └── BrowserNotFound           install a browser and its driver
 ├── InvalidRequest              the caller asked for something that does not exist
+│   ├── UnknownIndex              no index of B3 has the code
+│   ├── NotATradingDay            B3 is closed on the day
+│   └── DayNotOver                the day lies ahead
 ├── SourceError                 B3's site did not give us a usable portfolio
 │   ├── SourceUnavailable         try again later
 │   ├── SourceTimeout             try again later, or raise the time-out
+│   ├── TradingDayNotPublished    B3 has no file of the day: not yet, or it did not trade
 │   └── PageChanged               the scraper must be updated
 ├── InvalidFile                 we hold a file that must not be published
 │   ├── InvalidPortfolio          it is no portfolio
@@ -49,6 +53,18 @@ class InvalidRequest(BovespaError):
     code = "invalid_request"
 
 
+class NotATradingDay(InvalidRequest):
+    """B3's calendar has no session on the day, so there is nothing to fetch."""
+
+    code = "not_a_trading_day"
+
+
+class DayNotOver(InvalidRequest):
+    """The day lies ahead: B3 writes its record when it is over."""
+
+    code = "day_not_over"
+
+
 class UnknownIndex(InvalidRequest):
     """The index code is not one that B3 publishes a daily portfolio for."""
 
@@ -71,6 +87,12 @@ class SourceTimeout(SourceError):
     """B3's page or download did not finish in time."""
 
     code = "b3_timeout"
+
+
+class TradingDayNotPublished(SourceError):
+    """B3 has no file of a trading day: not yet, no longer, or because it did not trade."""
+
+    code = "trading_day_not_published"
 
 
 class PageChanged(SourceError):

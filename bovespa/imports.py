@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from bovespa import __version__
 from bovespa.errors import InvalidRequest, UnexpectedEvent
-from bovespa.layout import Import, Session
+from bovespa.layout import Import, Session, TradingDay
 
 
 @dataclass(frozen=True, slots=True)
 class ImportManifest:
-    """The sessions whose raw objects an import put, all of which are there before the manifest is."""
+    """The sessions and trading days whose raw objects an import put; all are there before the manifest is."""
 
     made_by: Import
     sessions: tuple[Session, ...]
@@ -21,6 +21,8 @@ class ImportManifest:
     created_at: dt.datetime
     """When the last object was there, aware."""
     code_version: str = __version__
+    trading_days: tuple[TradingDay, ...] = ()
+    """Each once, in order."""
 
     def to_json(self) -> bytes:
         """Return the manifest as the raw bucket keeps it."""
@@ -29,6 +31,7 @@ class ImportManifest:
             "created_at": self.created_at.isoformat(),
             "code_version": self.code_version,
             "sessions": list(map(str, self.sessions)),
+            "trading_days": list(map(str, self.trading_days)),
         }
         return json.dumps(content, indent=1).encode()
 
@@ -46,6 +49,8 @@ class ImportManifest:
                 tuple(Session.parse(text) for text in found["sessions"]),
                 dt.datetime.fromisoformat(found["created_at"]),
                 found["code_version"],
+                # Manifests of before there were trading days do not name any.
+                tuple(TradingDay.parse(text) for text in found.get("trading_days", ())),
             )
         except (ValueError, TypeError, KeyError, InvalidRequest) as error:
             raise UnexpectedEvent(f"Not the manifest of an import: {error!r}.") from error

@@ -14,12 +14,16 @@ _SESSION = r"index_code=(?P<index_code>[A-Z0-9]{4})/session_date=(?P<session_dat
 _RAW_KEY = re.compile(rf"portfolio/{_SESSION}/portfolio\.parquet", re.ASCII)
 _REFINED_KEY = re.compile(rf"portfolio/{_SESSION}/ticker=(?P<ticker>[A-Z0-9]{{5,6}})/portfolio\.parquet", re.ASCII)
 _IMPORT_KEY = re.compile(r"imports/(?P<import_id>[0-9A-Za-z-]{1,64})\.json", re.ASCII)
+_TRADING_KEY = re.compile(r"trading/session_date=(?P<session_date>\d{4}-\d{2}-\d{2})/trading\.parquet", re.ASCII)
 _RECEIPT_KEY = re.compile(rf"receipts/portfolio/{_SESSION}/(?P<raw_version>[0-9a-f-]{{1,80}})\.json", re.ASCII)
 
 RAW_PREFIX = "portfolio/"
 """Prefix, in the raw bucket, of the objects whose arrival starts a Glue run."""
 
 RAW_SUFFIX = ".parquet"
+
+TRADING_PREFIX = "trading/"
+"""Prefix, in the raw bucket, of the trading days, which are of the whole market and of no index."""
 
 SECTORS_TABLE = "sectors"
 """The compact table that has no object of a session that B3 gave by code."""
@@ -96,6 +100,69 @@ class Session:
     def receipts_prefix(self) -> str:
         """Prefix, in the refined bucket, of the receipts of this session."""
         return f"{RECEIPTS_PREFIX}{self.partition}/"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TradingDay:
+    """One trading day of the whole cash market: the unit in which B3's record of it is stored and replaced."""
+
+    session_date: dt.date
+
+    def __str__(self) -> str:
+        return f"{TRADING_PREFIX}{self.session_date}"
+
+    @classmethod
+    def parse(cls, text: str) -> TradingDay:
+        """Read `trading/2021-03-26`, as `str` writes it.
+
+        Raises:
+            InvalidRequest: *text* is not of that form.
+        """
+        match = re.fullmatch(r"trading/(\d{4}-\d{2}-\d{2})", text, re.ASCII)
+        if match is None:
+            raise InvalidRequest(f"{text[:40]!r} is not a trading day like 'trading/2021-03-26'.")
+        return cls(_date(match[1], InvalidRequest))
+
+    @property
+    def raw_key(self) -> str:
+        """Key of the day's Parquet in the raw bucket."""
+        return f"{RAW_TRADING_PREFIX}{self.session_date}/trading{RAW_SUFFIX}"
+
+    @classmethod
+    def from_raw_key(cls, key: str) -> TradingDay:
+        """Inverse of `raw_key`.
+
+        Raises:
+            UnexpectedEvent: *key* is not the key of a raw trading day.
+        """
+        match = _TRADING_KEY.fullmatch(key)
+        if match is None:
+            raise UnexpectedEvent(f"{key[:200]!r} is not the key of a raw trading day.")
+        return cls(_date(match["session_date"], UnexpectedEvent))
+
+    def source_key(self, sha256: str, suffix: str) -> str:
+        """Key, in the raw bucket, of the bytes of this day alone, as they came.
+
+        Args:
+            sha256: Their digest, hexadecimal.
+            suffix: `.zip` or `.txt`.
+        """
+        return f"source/trading/session_date={self.session_date}/{sha256}{suffix}"
+
+
+RAW_TRADING_PREFIX = f"{TRADING_PREFIX}session_date="
+"""Prefix, in the raw bucket, of every trading day; a date goes on."""
+
+
+def trading_year_source_key(year: int, sha256: str, suffix: str) -> str:
+    """Key, in the raw bucket, of a file of many trading days of one year, kept once for all of them.
+
+    Args:
+        year: Calendar year.
+        sha256: Digest of the bytes, hexadecimal.
+        suffix: `.zip` or `.txt`.
+    """
+    return f"source/trading/year={year}/{sha256}{suffix}"
 
 
 def raw_index_prefix(index_code: str) -> str:
@@ -280,7 +347,7 @@ class Import:
 
 
 def quarantine_key(received_at: dt.datetime, sha256: str, suffix: str) -> str:
-    """Key, in the raw bucket, of a refused file (`.csv`) or of the reason why (`.json`).
+    """Key, in the raw bucket, of a refused file (`.csv`, `.zip`, `.txt`) or of the reason why (`.json`).
 
     Args:
         received_at: When the file arrived, aware.

@@ -5,9 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Generic, TypeVar
 
 from bovespa import __version__
-from bovespa.layout import Session
+from bovespa.layout import Session, TradingDay
+
+UnitT = TypeVar("UnitT", Session, TradingDay)
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +18,7 @@ class Provenance:
     """How a file came to us; kept beside the file for ever."""
 
     index_code: str
-    """The index that was asked for."""
+    """The index that was asked for; empty for a trading day, which has none."""
     file_name: str
     """The name that B3 gave the file."""
     url: str
@@ -31,20 +34,24 @@ class Provenance:
 
 
 class StoreStatus(StrEnum):
-    """What storing a session did."""
+    """What storing a session or a trading day did."""
 
     STORED = "stored"
     UNCHANGED = "unchanged"
 
 
 @dataclass(frozen=True, slots=True)
-class StoredSession:
-    """Where a session lies in the raw bucket, after the call that stored or recognised it."""
+class Stored(Generic[UnitT]):
+    """Where a session or trading day lies in the raw bucket, after the call that stored or recognised it."""
 
-    session: Session
+    session: UnitT
     status: StoreStatus
     raw_uri: str
     source_uri: str
     """Where the bytes of this call are kept."""
     source_sha256: str
     """Digest of the bytes of this call, hexadecimal."""
+
+
+StoredSession = Stored[Session]
+StoredTradingDay = Stored[TradingDay]

@@ -33,6 +33,8 @@ class Settings:
     """Password hash of each user name, made by `flask --app app hash-password`."""
     b3_url: str = "https://sistemaswebb3-listados.b3.com.br"
     """Where B3's index pages are."""
+    cotahist_url: str = "https://bvmf.bmfbovespa.com.br/InstDados/SerHist"
+    """Folder of B3's records of trading days, `COTAHIST_DDDMMYYYY.ZIP`."""
     browser: str = "auto"
     """Browser that drives the page: `auto`, `chrome`, `chromium`, `edge` or `firefox`."""
     download_timeout_s: float = 60.0
@@ -66,6 +68,7 @@ class Settings:
             jwt_secret=reader.secret("BOVESPA_JWT_SECRET"),
             users=reader.users("BOVESPA_USERS"),
             b3_url=reader.url("BOVESPA_B3_URL", cls.b3_url),
+            cotahist_url=reader.url("BOVESPA_COTAHIST_URL", cls.cotahist_url),
             browser=reader.choice("BOVESPA_BROWSER", cls.browser, BROWSERS),
             download_timeout_s=reader.positive("BOVESPA_DOWNLOAD_TIMEOUT_S", cls.download_timeout_s),
             token_lifetime_s=int(reader.positive("BOVESPA_TOKEN_LIFETIME_S", cls.token_lifetime_s, whole=True)),
