@@ -40,7 +40,8 @@ class StoreStatus(StrEnum):
     UNCHANGED = "unchanged"
 
 
-@dataclass(frozen=True, slots=True)
+# Without slots: a generic type that is called by its alias wants to note which one it was.
+@dataclass(frozen=True)
 class Stored(Generic[UnitT]):
     """Where a session or trading day lies in the raw bucket, after the call that stored or recognised it."""
 

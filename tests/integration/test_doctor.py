@@ -21,7 +21,8 @@ from local.cloud import PROJECT
 from local.pipeline import Pipeline
 from local.synthetic import synthetic_csv
 from s3_bucket_manager.manager import RawStore
-from s3_bucket_manager.raw_parquet import portfolio_table, read_facts, to_parquet_bytes
+from s3_bucket_manager.parquet_files import to_parquet_bytes
+from s3_bucket_manager.raw_parquet import portfolio_table, read_facts
 from tests.lake import Lake
 from tests.until import until
 

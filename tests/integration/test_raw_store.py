@@ -27,7 +27,8 @@ from bovespa.records import Provenance, StoreStatus
 from local.synthetic import synthetic_csv, synthetic_portfolio
 from s3_bucket_manager.aws import client
 from s3_bucket_manager.manager import RawStore, is_news
-from s3_bucket_manager.raw_parquet import RAW_SCHEMA, portfolio_table, read_facts, read_portfolio, to_parquet_bytes
+from s3_bucket_manager.parquet_files import to_parquet_bytes
+from s3_bucket_manager.raw_parquet import RAW_SCHEMA, portfolio_table, read_facts, read_portfolio
 
 DAY = dt.date(2025, 2, 24)
 SESSION = Session("IBOV", DAY)

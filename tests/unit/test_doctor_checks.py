@@ -18,7 +18,8 @@ from local.synthetic import synthetic_csv
 from maintenance.checks import Inventory, Quarantined, Raw, SessionFacts, Source, YearFacts, best_source, check
 from maintenance.command import _summary, _table
 from maintenance.findings import Cure, Finding, Kind
-from s3_bucket_manager.raw_parquet import portfolio_table, to_parquet_bytes
+from s3_bucket_manager.parquet_files import to_parquet_bytes
+from s3_bucket_manager.raw_parquet import portfolio_table
 
 INDEX = "IBEW"
 MONDAY, TUESDAY, WEDNESDAY = (dt.date(2025, 6, day) for day in (2, 3, 4))

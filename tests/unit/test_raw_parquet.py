@@ -10,7 +10,8 @@ from tests.conftest import PROJECT
 SCRIPT = """
 import datetime as dt, sys
 from local.synthetic import synthetic_portfolio
-from s3_bucket_manager.raw_parquet import portfolio_table, to_parquet_bytes
+from s3_bucket_manager.parquet_files import to_parquet_bytes
+from s3_bucket_manager.raw_parquet import portfolio_table
 
 to_parquet_bytes(portfolio_table(synthetic_portfolio("IBOV", dt.date(2025, 2, 3)), {}))
 sys.exit("pandas" in sys.modules)

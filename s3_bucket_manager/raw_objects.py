@@ -1,0 +1,227 @@
+"""Objects of the raw bucket, and the rules by which they change; the store of every dataset stands on them."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+from urllib.parse import quote
+
+from botocore.exceptions import ClientError
+
+from bovespa.errors import InvalidFile, StorageUnavailable
+from bovespa.imports import ImportManifest
+from bovespa.layout import IMPORT_ID_METADATA, quarantine_key
+from bovespa.records import Provenance, StoreStatus
+from s3_bucket_manager.aws import is_conflict, is_missing, storage_errors
+
+log = logging.getLogger(__name__)
+
+_ATTEMPTS = 3
+_PARQUET_TYPE = "application/vnd.apache.parquet"
+MEDIA_TYPES = {
+    ".csv": "text/csv; charset=iso-8859-1",
+    ".txt": "text/plain; charset=iso-8859-1",
+    ".zip": "application/zip",
+}
+"""Of B3's files, by suffix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What is known of an object without its body."""
+
+    etag: str
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """An object to publish, made only if it turns out to be needed.
+
+    Each function may be called again when another writer was faster.
+    """
+
+    key: str
+    sha256: str
+    """Digest of the bytes that it is made from."""
+    keep_source: Callable[[], None]
+    """Puts those bytes, unless they are there."""
+    is_news: Callable[[bytes], bool]
+    """Whether it must replace the object whose body is given."""
+    body: Callable[[], bytes]
+    facts: Mapping[str, str]
+    """What becomes the object's metadata; `source_sha256` is among them."""
+
+
+class RawObjects:
+    """Reads and writes objects of the raw bucket.
+
+    Two writers of one object cannot undo each other's decision: a write holds only if the object is still the one the
+    decision was based on. Encryption and versions are the bucket's own doing.
+    """
+
+    def __init__(self, s3: Any, bucket: str) -> None:
+        self._s3 = s3
+        self._bucket = bucket
+
+    def publish(self, wanted: Publication) -> StoreStatus:
+        """Keep the source and put the object, unless one that was made of the same bytes or says the same is there.
+
+        Raises:
+            StorageUnavailable: The bucket did not answer or refused. The call may be repeated.
+        """
+        for _ in range(_ATTEMPTS):
+            stored = self.head(wanted.key)
+            if stored is not None and stored.metadata.get("source-sha256") == wanted.sha256:
+                return StoreStatus.UNCHANGED
+            # Before the Parquet, so that no Parquet ever stands without the bytes it was made from.
+            wanted.keep_source()
+            if stored is not None and not wanted.is_news(self._body(wanted.key, stored)):
+                return StoreStatus.UNCHANGED
+            if self.put_if_still(wanted.key, wanted.body(), wanted.facts, stored):
+                return StoreStatus.STORED
+            log.warning("another writer stored this meanwhile", extra={"key": wanted.key})
+        raise StorageUnavailable(f"Other writers changed {self.uri(wanted.key)} {_ATTEMPTS} times. Try again later.")
+
+    def quarantine(
+        self,
+        body: bytes | BinaryIO,
+        error: InvalidFile,
+        provenance: Provenance,
+        *,
+        sha256: str,
+        size_bytes: int,
+        suffix: str,
+    ) -> str:
+        """Keep a file that must not be published, beside the reason why.
+
+        Returns:
+            The URI of the kept bytes.
+
+        Raises:
+            StorageUnavailable: The bucket did not answer or refused.
+        """
+        reason = {
+            "code": error.code,
+            "reason": error.reason,
+            "line": error.line,
+            "index_code": provenance.index_code,
+            "file_name": provenance.file_name,
+            "url": provenance.url,
+            "way": provenance.way,
+            "received_at": provenance.received_at.isoformat(),
+            "code_version": provenance.code_version,
+            "sha256": sha256,
+            "size_bytes": size_bytes,
+        }
+        key = quarantine_key(provenance.received_at, sha256, suffix)
+        self.put(key, body, MEDIA_TYPES[suffix].partition(";")[0])
+        self.put(
+            quarantine_key(provenance.received_at, sha256, ".json"),
+            json.dumps(reason, ensure_ascii=False, indent=2).encode(),
+            "application/json",
+        )
+        log.warning("quarantined a file", extra={"key": key, "reason": str(error)})
+        return self.uri(key)
+
+    def announce(self, manifest: ImportManifest) -> str:
+        """Put the manifest of an import, whose arrival starts the import's one Glue run; return its URI.
+
+        Raises:
+            StorageUnavailable: The bucket did not answer or refused.
+        """
+        key = manifest.made_by.key
+        self.put(key, manifest.to_json(), "application/json")
+        brought = {"sessions": len(manifest.sessions), "trading_days": len(manifest.trading_days)}
+        log.info("announced an import", extra={"key": key, **brought})
+        return self.uri(key)
+
+    def head(self, key: str) -> Head | None:
+        """Return what is known of an object, None if there is none.
+
+        Raises:
+            StorageUnavailable: The bucket did not answer or refused.
+        """
+        with storage_errors(f"reading {self.uri(key)}"):
+            try:
+                found = self._s3.head_object(Bucket=self._bucket, Key=key)
+            except ClientError as error:
+                if is_missing(error):
+                    return None
+                raise
+        return Head(found["ETag"], found["Metadata"])
+
+    def put_once(self, key: str, body: bytes | BinaryIO, suffix: str) -> None:
+        """Put a file of B3 whose key has its digest: what stands there already is the same.
+
+        Raises:
+            StorageUnavailable: The bucket did not answer or refused.
+        """
+        with storage_errors(f"writing {self.uri(key)}"):
+            try:
+                self._s3.put_object(
+                    Bucket=self._bucket, Key=key, Body=body, ContentType=MEDIA_TYPES[suffix], IfNoneMatch="*"
+                )
+            except ClientError as error:
+                if not is_conflict(error):
+                    raise
+
+    def put_if_still(self, key: str, body: bytes, facts: Mapping[str, str], stored: Head | None) -> bool:
+        """Put a Parquet object if what is there is still *stored*; return whether it was.
+
+        Raises:
+            StorageUnavailable: The bucket did not answer or refused.
+        """
+        condition = {"IfNoneMatch": "*"} if stored is None else {"IfMatch": stored.etag}
+        with storage_errors(f"writing {self.uri(key)}"):
+            try:
+                self._s3.put_object(
+                    Bucket=self._bucket,
+                    Key=key,
+                    Body=body,
+                    ContentType=_PARQUET_TYPE,
+                    Metadata={name.replace("_", "-"): value for name, value in facts.items()},
+                    **condition,
+                )
+            except ClientError as error:
+                # With If-Match, S3 answers NoSuchKey when the object is gone altogether.
+                if is_conflict(error) or (stored is not None and is_missing(error)):
+                    return False
+                raise
+        return True
+
+    def put(self, key: str, body: bytes | BinaryIO, media_type: str) -> None:
+        """Put an object, whatever is there.
+
+        Raises:
+            StorageUnavailable: The bucket did not answer or refused.
+        """
+        with storage_errors(f"writing {self.uri(key)}"):
+            self._s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=media_type)
+
+    def uri(self, key: str) -> str:
+        """Return the address of an object."""
+        return f"s3://{self._bucket}/{key}"
+
+    def _body(self, key: str, stored: Head) -> bytes:
+        with storage_errors(f"reading {self.uri(key)}"):
+            content: bytes = self._s3.get_object(Bucket=self._bucket, Key=key, IfMatch=stored.etag)["Body"].read()
+        return content
+
+
+def provenance_facts(sha256: str, source_key: str, provenance: Provenance) -> dict[str, str]:
+    """What stands in the Parquet's metadata and in the object's, which S3 limits to ASCII."""
+    facts = {
+        "source_sha256": sha256,
+        "source_key": source_key,
+        "source_url": quote(provenance.url, safe=":/?#[]@!$&'()*+,;=%~"),
+        "received_at": provenance.received_at.isoformat(),
+        "way": quote(provenance.way, safe=" /:,;=()+"),
+        "code_version": provenance.code_version,
+    }
+    if provenance.import_id is not None:
+        facts[IMPORT_ID_METADATA.replace("-", "_")] = provenance.import_id
+    return facts
