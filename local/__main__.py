@@ -61,6 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="run cloud, B3's stand-in and API until stopped")
     up.add_argument("--data", type=Path, metavar="DIR", help="keep the cloud's data in DIR; else it is lost at the end")
     up.add_argument("--sessions", type=_folder, metavar="DIR", help="B3's CSV files to serve; else synthetic sessions")
+    up.add_argument(
+        "--cotahist", type=_folder, metavar="DIR", help="B3's COTAHIST files to serve; by default those of --sessions"
+    )
     up.add_argument("--port", type=int, default=0, metavar="N", help="port of the API (default: a free one)")
     up.add_argument("--today", type=dt.date.fromisoformat, metavar="DATE", help="the stand-in's day, YYYY-MM-DD")
     up.add_argument("--json", action="store_true", help="print one line of JSON when all is ready")
@@ -123,6 +126,7 @@ def _up(arguments: argparse.Namespace) -> int:
     progress = Progress()
     with running_pipeline(
         sessions=arguments.sessions,
+        cotahist=arguments.cotahist,
         data=arguments.data,
         port=arguments.port,
         today=arguments.today,

@@ -14,10 +14,12 @@ class Kind(StrEnum):
     PAGE = "page"
     DATA = "data"
     DOWNLOAD = "download"
+    TRADING_DAY = "trading_day"
 
 
 _ENDPOINTS = frozenset({Kind.DATA, Kind.DOWNLOAD})
 _EVERYTHING = frozenset(Kind)
+_FILES = frozenset({Kind.DOWNLOAD, Kind.TRADING_DAY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +36,19 @@ class FaultType:
 FAULT_TYPES: Mapping[str, FaultType] = {
     "http_520": FaultType("Cloudflare's error 520 instead of an answer", _EVERYTHING),
     "redirect_to_error_page": FaultType("302 to an error page", _EVERYTHING),
-    "html_instead_of_data": FaultType("the endpoints answer 200 with an HTML page", _ENDPOINTS),
+    "html_instead_of_data": FaultType(
+        "the endpoints answer 200 with an HTML page", frozenset({*_ENDPOINTS, Kind.TRADING_DAY})
+    ),
     "empty_table": FaultType("the data call answers with a header and no row", frozenset({Kind.DATA})),
     "slow_page": FaultType("the data call takes `seconds`", frozenset({Kind.DATA}), 3.0),
     "overlay_stays": FaultType("the overlay covers the controls `seconds` longer, or for ever", frozenset({Kind.PAGE})),
-    "download_never_ends": FaultType("half the download's answer, then silence", frozenset({Kind.DOWNLOAD})),
+    "download_never_ends": FaultType("half the download's answer, then silence", _FILES),
+    "download_breaks_off": FaultType("half the trading day's ZIP, then the end", frozenset({Kind.TRADING_DAY})),
+    "not_published": FaultType("the trading day is not there", frozenset({Kind.TRADING_DAY})),
     "download_stalls": FaultType("the browser saves half the file itself, then silence", frozenset({Kind.PAGE})),
     "truncated_csv": FaultType("the file ends in the middle of a row", frozenset({Kind.DOWNLOAD})),
-    "wrong_totals": FaultType("the footer's total quantity is one too high", frozenset({Kind.DOWNLOAD})),
+    "truncated_record": FaultType("the trading day ends in the middle of a record", frozenset({Kind.TRADING_DAY})),
+    "wrong_totals": FaultType("the footer's total quantity, or the trailer's count, is one too high", _FILES),
     "renamed_columns": FaultType("the heading says `Quantidade` for `Qtde. Teórica`", frozenset({Kind.DOWNLOAD})),
     "code_view_only": FaultType("who asks for sectors gets the code view", _ENDPOINTS),
     "no_download_link": FaultType("the form has no Download link", frozenset({Kind.PAGE})),

@@ -10,15 +10,13 @@ from pathlib import Path
 from typing import Protocol
 
 from bovespa.calendar import trading_day_on_or_after
+from bovespa.clock import date_in_sao_paulo
 from bovespa.errors import InvalidPortfolio
 from bovespa.portfolio import View
 from bovespa.portfolio_csv import ENCODING, parse_csv, serialise_csv
 from local.synthetic import synthetic_csv
 
 _FILE_NAME = re.compile(r"[A-Z0-9]{4}Dia_(\d\d)-(\d\d)-(\d\d)\b.*\.csv", re.ASCII)
-
-# Brazil abolished daylight saving time in 2019, so B3's clock needs no time zone database.
-_SAO_PAULO = dt.timezone(dt.timedelta(hours=-3))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +102,7 @@ class RecordedSessions:
 
 def today_in_sao_paulo() -> dt.date:
     """Return the date on B3's clock."""
-    return dt.datetime.now(_SAO_PAULO).date()
+    return date_in_sao_paulo(dt.datetime.now(dt.UTC))
 
 
 def view_of(content: bytes) -> View:

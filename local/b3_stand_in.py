@@ -1,11 +1,13 @@
-"""A stand-in for B3's index pages on this machine: the page, its two endpoints, its habits and its failures.
+"""A stand-in for B3's site on this machine: index pages, records of trading days, its habits and its failures.
 
     python -m local.b3_stand_in --sessions DIR --port 8201
 
 It serves `GET /indexPage/day/<INDEX>` and, below `/indexProxy/indexCall/`, `GetPortfolioDay/<Base64 JSON>` and
 `GetDownloadPortfolioDay/<Base64 JSON>`. Sessions are the files `<INDEX>Dia_DD-MM-YY*.csv` of DIR, byte for byte, looked
 up at each request; without DIR they are invented. Like B3 it shows the first session on or after its day, so a weekend
-shows Monday's. When B3 would have none, the page shows an empty table. The day is set with
+shows Monday's. When B3 would have none, the page shows an empty table. `GET /InstDados/SerHist/COTAHIST_DDDMMYYYY.ZIP`
+is the record of a trading day up to its day: one of the files `COTAHIST_DDDMMYYYY*.TXT` or `.ZIP` of `--cotahist`, or
+of DIR, or an invented one where both are not given. The day is set with
 
     PUT /_stand_in {"today":"2025-02-22","faults":["http_520"]}
 
@@ -37,16 +39,20 @@ from urllib.parse import urlsplit
 from bovespa.indexes import INDEX_CODES
 from local.b3_answers import BadQuestion, Question, data_answer, download_answer
 from local.b3_faults import FAULT_TYPES, Fault, FaultBook, Kind
-from local.b3_sessions import PublishedSession, RecordedSessions, Sessions, SyntheticSessions
+from local.b3_sessions import PublishedSession, RecordedSessions, Sessions, SyntheticSessions, today_in_sao_paulo
+from local.b3_trading_days import RecordedTradingDays, SyntheticTradingDays, TradingDays, answer_of, day_of
 
 _PAGE = Path(__file__).with_name("b3_page.html")
 _SCRIPT = Path(__file__).with_name("b3_page.js")
 _PATH = re.compile(r"/indexPage/day/(?P<page>[^/]+)|/indexProxy/indexCall/(?P<call>\w+)/(?P<question>[^/]+={0,2})")
 _CALLS = {"GetPortfolioDay": Kind.DATA, "GetDownloadPortfolioDay": Kind.DOWNLOAD}
 _CONTROL = "/_stand_in"
+COTAHIST_PATH = "/InstDados/SerHist"
+"""Folder of the records of trading days."""
 _ERROR_PAGE = "/erro"
 _HTML = "text/html; charset=utf-8"
 _JSON = "application/json; charset=utf-8"
+_ZIP = "application/x-zip-compressed"
 _CLOUDFLARE_UNKNOWN_ERROR = 520
 _UNSET: Any = object()
 
@@ -56,6 +62,7 @@ class StandIn:
     """A running stand-in: where it is, what it was asked, and the controls of its day and its faults."""
 
     sessions: Sessions
+    trading_days: TradingDays
     url: str = ""
     requests: list[str] = field(default_factory=list)
     """Every request but those to `/_stand_in`, as `GET /path`, oldest first."""
@@ -79,6 +86,15 @@ class StandIn:
         """Return the session that the pages of one index show now."""
         return self.sessions.shown_on(index_code, self.today)
 
+    @property
+    def cotahist_url(self) -> str:
+        """Where the records of trading days are, as `BOVESPA_COTAHIST_URL` says it."""
+        return f"{self.url}{COTAHIST_PATH}"
+
+    def trading_day(self, day: dt.date) -> bytes | None:
+        """Return the text of one trading day, None if it is not published or never was."""
+        return self.trading_days.text(day) if day <= (self.today or today_in_sao_paulo()) else None
+
     def as_json(self) -> dict[str, object]:
         """Return what `GET /_stand_in` answers."""
         return {
@@ -90,15 +106,23 @@ class StandIn:
 
 
 @contextmanager
-def running_stand_in(sessions: Path | None = None, port: int = 0, today: dt.date | None = None) -> Iterator[StandIn]:
+def running_stand_in(
+    sessions: Path | None = None, port: int = 0, today: dt.date | None = None, *, cotahist: Path | None = None
+) -> Iterator[StandIn]:
     """Run a stand-in on 127.0.0.1 until the block ends.
 
     Args:
         sessions: Folder of recorded sessions; None for invented ones.
         port: 0 takes a free one.
         today: The day that it has; None for the real one.
+        cotahist: Folder of recorded trading days; None looks in *sessions*, and without that invents them.
     """
-    stand_in = StandIn(RecordedSessions(sessions) if sessions else SyntheticSessions(), today=today)
+    days = cotahist or sessions
+    stand_in = StandIn(
+        RecordedSessions(sessions) if sessions else SyntheticSessions(),
+        RecordedTradingDays(days) if days else SyntheticTradingDays(),
+        today=today,
+    )
     with _Server(("127.0.0.1", port), stand_in) as server:
         stand_in.url = f"http://127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, name="b3-stand-in")
@@ -168,6 +192,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(_SCRIPT.read_bytes(), "text/javascript; charset=utf-8")
         elif path == _ERROR_PAGE:
             self._answer(_error_page("Página temporariamente indisponível"), _HTML)
+        elif (day := day_of(path.removeprefix(f"{COTAHIST_PATH}/"))) is not None:
+            self._trading_day(day, path.rpartition("/")[2])
         elif match and match["page"] in INDEX_CODES:
             self._page()
         elif match and match["call"] in _CALLS:
@@ -222,6 +248,26 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._answer(body, _JSON)
 
+    def _trading_day(self, day: dt.date, file_name: str) -> None:
+        stand_in = self.server.stand_in
+        faults = stand_in.fault_book.take(Kind.TRADING_DAY)
+        if self._site_is_down(faults):
+            return
+        if "html_instead_of_data" in faults:
+            self._answer(_error_page("Sistema em manutenção"), _HTML)
+            return
+        text = None if "not_published" in faults else stand_in.trading_day(day)
+        if text is None:
+            self._answer(_error_page("404 - File or directory not found."), _HTML, HTTPStatus.NOT_FOUND)
+            return
+        body = answer_of(text, file_name, faults)
+        if "download_never_ends" in faults:
+            self._half(body, {"Content-Type": _ZIP})
+        elif "download_breaks_off" in faults:
+            self._half(body, {"Content-Type": _ZIP}, waits=False)
+        else:
+            self._answer(body, _ZIP)
+
     def _site_is_down(self, faults: Mapping[str, Fault]) -> bool:
         if "http_520" in faults:
             self._answer(
@@ -233,8 +279,8 @@ class _Handler(BaseHTTPRequestHandler):
             return False
         return True
 
-    def _half(self, body: bytes, headers: Mapping[str, str]) -> None:
-        """Send half of *body*, then nothing until the client gives up or the server stops."""
+    def _half(self, body: bytes, headers: Mapping[str, str], *, waits: bool = True) -> None:
+        """Send half of *body*, then nothing until the client gives up or the server stops, or hang up at once."""
         self.send_response(HTTPStatus.OK)
         for name, value in {**headers, "Content-Length": str(len(body))}.items():
             self.send_header(name, value)
@@ -242,7 +288,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body[: len(body) // 2])
         self.close_connection = True
         # Returns without a byte when the client closes, or when `hang_up` shuts the connection.
-        self.connection.recv(1)
+        if waits:
+            self.connection.recv(1)
 
     def _answer_json(self, value: object, status: int = HTTPStatus.OK) -> None:
         self._answer(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(), _JSON, status)
@@ -285,20 +332,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a stand-in until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(
         prog="python -m local.b3_stand_in",
-        description="A stand-in for B3's index pages on 127.0.0.1.",
+        description="A stand-in for B3's index pages and its records of trading days on 127.0.0.1.",
         epilog="Faults: " + "; ".join(f"{name}: {fault.meaning}" for name, fault in FAULT_TYPES.items()) + ".",
     )
     parser.add_argument("--sessions", type=Path, metavar="DIR", help="folder of <INDEX>Dia_DD-MM-YY*.csv files")
+    parser.add_argument("--cotahist", type=Path, metavar="DIR", help="folder of COTAHIST_DDDMMYYYY*.TXT or .ZIP files")
     parser.add_argument("--port", type=int, default=8201, metavar="N", help="default 8201; 0 takes a free one")
     parser.add_argument("--today", type=dt.date.fromisoformat, metavar="DATE", help="its day; default the real one")
     options = parser.parse_args(arguments)
-    if options.sessions is not None and not options.sessions.is_dir():
-        parser.error(f"--sessions: {options.sessions} is not a folder")
+    for name in ("sessions", "cotahist"):
+        folder = getattr(options, name)
+        if folder is not None and not folder.is_dir():
+            parser.error(f"--{name}: {folder} is not a folder")
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     try:
-        with running_stand_in(options.sessions, options.port, options.today) as stand_in:
+        with running_stand_in(options.sessions, options.port, options.today, cotahist=options.cotahist) as stand_in:
             sys.stdout.write(f"{stand_in.url}\n")
             sys.stdout.flush()
             stopped.wait()

@@ -61,6 +61,7 @@ class Pipeline:
 def running_pipeline(
     *,
     sessions: Path | None = None,
+    cotahist: Path | None = None,
     data: Path | None = None,
     port: int = 0,
     today: dt.date | None = None,
@@ -70,6 +71,7 @@ def running_pipeline(
 
     Args:
         sessions: Folder of B3's CSV files for the stand-in; None for synthetic sessions.
+        cotahist: Folder of B3's records of trading days; None looks in *sessions*, and without that invents them.
         data: Folder in which buckets and state survive a restart; None for a cloud that leaves nothing behind.
         port: The API's loopback port; 0 takes a free one.
         today: The stand-in's day.
@@ -83,16 +85,16 @@ def running_pipeline(
     with contextlib.ExitStack() as stack:
         cloud = stack.enter_context(running_cloud(data=data))
         report(f"cloud at {cloud.endpoint_url}, stack deployed")
-        stand_in = stack.enter_context(running_stand_in(sessions, today=today))
+        stand_in = stack.enter_context(running_stand_in(sessions, today=today, cotahist=cotahist))
         report(f"B3's stand-in at {stand_in.url}")
         password = secrets.token_urlsafe(12)
-        environment = _environment(cloud, stand_in.url, password)
+        environment = _environment(cloud, stand_in, password)
         api_url, process = stack.enter_context(_running_api(environment, port or free_port(), cloud.work_dir))
         report(f"API at {api_url}")
         yield Pipeline(api_url, cloud, stand_in, DEMO_USER, password, environment, process)
 
 
-def _environment(cloud: Cloud, b3_url: str, password: str) -> dict[str, str]:
+def _environment(cloud: Cloud, stand_in: StandIn, password: str) -> dict[str, str]:
     return {
         **cloud.aws_environment,
         "BOVESPA_RAW_BUCKET": cloud.outputs["RawBucketName"],
@@ -101,7 +103,8 @@ def _environment(cloud: Cloud, b3_url: str, password: str) -> dict[str, str]:
         "BOVESPA_GLUE_JOB": cloud.outputs["GlueJobName"],
         "BOVESPA_JWT_SECRET": secrets.token_urlsafe(48),
         "BOVESPA_USERS": json.dumps({DEMO_USER: hash_password(password)}),
-        "BOVESPA_B3_URL": b3_url,
+        "BOVESPA_B3_URL": stand_in.url,
+        "BOVESPA_COTAHIST_URL": stand_in.cotahist_url,
     }
 
 
