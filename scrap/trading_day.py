@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 import requests
+from urllib3.exceptions import ReadTimeoutError
 
 from bovespa.calendar import is_trading_day
 from bovespa.clock import last_finished_session
@@ -66,28 +67,28 @@ def fetch_trading_day(
 
     Raises:
         TradingDayNotPublished: B3 has no such file.
-        SourceUnavailable: B3 answers with errors, with pages, or with half a file.
-        SourceTimeout: It did not end in time.
+        SourceUnavailable: B3 cannot be reached, or answers with errors, with pages, or with half a file.
+        SourceTimeout: B3 sends nothing, or too slowly.
         PageChanged: B3's file is larger than any day can be.
     """
     url = f"{cotahist_url}/{file_name(session_date)}"
     deadline = Deadline(timeout_s)
     pause = threading.Event()
-    failures: list[SourceUnavailable] = []
+    failures: list[_Temporary] = []
     with requests.Session() as client:
         for attempt in range(_ATTEMPTS):
             if attempt:
                 # Between half of it and all: callers that failed together do not come back together.
-                pause.wait(min(_FIRST_PAUSE_S * 2**attempt * random.uniform(0.5, 1), deadline.remaining_s))  # noqa: S311
+                pause.wait(min(_FIRST_PAUSE_S * 2 ** (attempt - 1) * random.uniform(0.5, 1), deadline.remaining_s))  # noqa: S311
             if deadline.passed:
                 break
             try:
                 content = _download(client, url, session_date, deadline, now)
             except _Temporary as failure:
-                failures.append(SourceUnavailable(str(failure)))
+                failures.append(failure)
                 continue
             return FetchedTradingDay(content, file_name(session_date), url, session_date, received_at=now())
-    if deadline.passed:
+    if not failures or isinstance(failures[-1], _Silence):
         last = f": {failures[-1]}" if failures else "."
         raise SourceTimeout(f"{url} took longer than {timeout_s:g} s{last}")
     raise SourceUnavailable(f"{failures[-1]} That was attempt {len(failures)}; try again later.")
@@ -95,6 +96,10 @@ def fetch_trading_day(
 
 class _Temporary(Exception):
     """An attempt failed in a way that another one may not."""
+
+
+class _Silence(_Temporary):
+    """B3 sent nothing for too long."""
 
 
 def _download(
@@ -109,12 +114,15 @@ def _download(
             _refuse_other_status(answer, url, session_date, now)
             content = _body(answer, url, deadline)
     except requests.Timeout:
-        raise _Temporary(f"B3 sent nothing from {url} for {silence_s:g} s.") from None
+        raise _Silence(f"B3 sent nothing from {url} for {silence_s:g} s.") from None
     except requests.exceptions.SSLError as error:
         raise SourceUnavailable(f"The certificate of {url} cannot be trusted: {error}") from error
     except requests.exceptions.ChunkedEncodingError as error:
         raise _Temporary(f"B3 broke off while it sent {url}: {error}.") from error
     except requests.RequestException as error:
+        # What a read of the body makes of its time-out.
+        if error.args and isinstance(error.args[0], ReadTimeoutError):
+            raise _Silence(f"B3 stopped in the middle of {url} for {silence_s:g} s.") from None
         raise _Temporary(f"B3 cannot be reached at {url}: {type(error).__name__}.") from error
     if content[:512].lstrip()[:1] == b"<":
         raise _Temporary(f"B3 answered {url} with a page instead of the file.")
