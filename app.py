@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from threading import Lock
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 from flask import Flask
@@ -25,6 +25,9 @@ from api.commands import hash_password_command, import_command, ingest_command_w
 from api.health import run_checks
 from api.importing import Importer
 from api.ingestion import Ingestion
+from api.trading_commands import import_cotahist_command, ingest_trading_day_command
+from api.trading_importing import TradingImporter
+from api.trading_ingestion import TradingDayIngestion
 from bovespa.errors import ConfigurationError
 from bovespa.settings import Settings
 from maintenance.command import doctor_command
@@ -33,8 +36,10 @@ from maintenance.inventory import InventoryReader
 from s3_bucket_manager.aws import client, storage_errors
 from s3_bucket_manager.manager import RawStore
 from s3_bucket_manager.session_states import SessionStates
+from s3_bucket_manager.trading_store import TradingStore
 from scrap.browser_detection import InstalledBrowser, find_browser
 from scrap.scrap import FetchedFile, fetch_portfolio_csv
+from scrap.trading_day import FetchedTradingDay, fetch_trading_day
 
 log = logging.getLogger("bovespa")
 
@@ -104,6 +109,7 @@ def connect(settings: Settings) -> Collaborators:
 
     return Collaborators(
         ingestion=Ingestion(fetch, RawStore(s3, settings.raw_bucket)),
+        trading_days=connect_trading_days(settings, s3),
         states=SessionStates(
             s3,
             glue,
@@ -117,6 +123,17 @@ def connect(settings: Settings) -> Collaborators:
             "browser": browser.find,
         },
     )
+
+
+def connect_trading_days(settings: Settings, s3: Any) -> TradingDayIngestion:
+    """Return what fetches and stores trading days. No request is sent yet."""
+
+    def fetch(session_date: dt.date) -> FetchedTradingDay:
+        return fetch_trading_day(
+            session_date, cotahist_url=settings.cotahist_url, timeout_s=settings.download_timeout_s
+        )
+
+    return TradingDayIngestion(fetch, TradingStore(s3, settings.raw_bucket), clock=utc_now)
 
 
 class Browser:
@@ -159,7 +176,8 @@ def serve(settings: Settings, collaborators: Collaborators) -> None:
     log.info("listening on http://%s:%d", settings.host, settings.port)
     server.run()
     server.close()
-    if not collaborators.ingestion.wait_until_idle(settings.download_timeout_s):
+    portfolios_are_done = collaborators.ingestion.wait_until_idle(settings.download_timeout_s)
+    if not (collaborators.trading_days.wait_until_idle(settings.download_timeout_s) and portfolios_are_done):
         log.warning("stopping with fetches under way")
     log.info("stopped")
 
@@ -212,6 +230,13 @@ def _add_operator_commands(app: Flask, settings: Callable[[], Settings]) -> None
     def importer() -> Importer:
         return Importer(RawStore(client("s3"), settings().raw_bucket), clock=utc_now)
 
+    def trading_importer() -> TradingImporter:
+        return TradingImporter(TradingStore(client("s3"), settings().raw_bucket), clock=utc_now)
+
+    def trading_days() -> TradingDayIngestion:
+        known = settings()
+        return connect_trading_days(known, client("s3"))
+
     def doctor() -> Doctor:
         known = settings()
         s3, glue = client("s3"), client("glue")
@@ -221,6 +246,8 @@ def _add_operator_commands(app: Flask, settings: Callable[[], Settings]) -> None
         return Doctor(reader, RawStore(s3, known.raw_bucket), glue, glue_job=known.glue_job, clock=utc_now)
 
     app.cli.add_command(import_command(importer, clock=utc_now))
+    app.cli.add_command(import_cotahist_command(trading_importer, clock=utc_now))
+    app.cli.add_command(ingest_trading_day_command(trading_days, clock=utc_now))
     app.cli.add_command(doctor_command(doctor))
 
 

@@ -21,6 +21,8 @@ from api.login import login_blueprint
 from api.openapi import openapi_blueprint
 from api.passwords import Passwords
 from api.sessions import States, sessions_blueprint
+from api.trading_day import trading_day_blueprint
+from api.trading_ingestion import TradingDayIngestion
 from bovespa.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -36,7 +38,9 @@ class Collaborators:
     """What the API works with."""
 
     ingestion: Ingestion
-    """Fetches and stores."""
+    """Fetches and stores portfolios."""
+    trading_days: TradingDayIngestion
+    """Fetches and stores trading days."""
     states: States
     """Tells how far sessions have come."""
     checks: Mapping[str, Callable[[], object]]
@@ -59,6 +63,7 @@ def build_application(settings: Settings, collaborators: Collaborators, *, clock
     for blueprint in (
         login_blueprint(passwords, secret=settings.jwt_secret, lifetime_s=settings.token_lifetime_s, clock=clock),
         bovespa_day_blueprint(collaborators.ingestion),
+        trading_day_blueprint(collaborators.trading_days),
         sessions_blueprint(collaborators.states, raw_bucket=settings.raw_bucket, clock=clock),
         health_blueprint(collaborators.checks),
         openapi_blueprint(),

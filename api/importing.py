@@ -7,18 +7,20 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 from urllib.parse import quote
 
 from bovespa.errors import InvalidPortfolio, StorageUnavailable, UnreadablePortfolio
 from bovespa.imports import ImportManifest
-from bovespa.layout import Import, Session
+from bovespa.layout import Import, Session, TradingDay
 from bovespa.portfolio import Portfolio
 from bovespa.portfolio_csv import MAX_BYTES, parse_csv, parse_file_name
-from bovespa.records import Provenance, StoredSession, StoreStatus
+from bovespa.records import Provenance, StoredSession, StoredTradingDay, StoreStatus
+
+_T = TypeVar("_T")
 
 WAY = "import"
 _FILES_AT_ONCE = 64
@@ -48,7 +50,7 @@ class Refused:
     code: str
     reason: str
     quarantine_uri: str | None
-    """Where its bytes are kept; None when they could not be read, or are no daily portfolio by their size."""
+    """Where its bytes are kept; None when they could not be read, or are nothing of B3's by their size."""
 
     def as_json(self) -> dict[str, str | None]:
         """What a caller is told, in terms of JSON."""
@@ -68,12 +70,15 @@ class ImportReport:
     files: int
     """How many were given; those that are not counted below were not reached."""
     stored: int
-    """Files whose session was put into the raw bucket."""
+    """Portfolios or trading days that were put into the raw bucket; a file of a year has many."""
     unchanged: int
-    """Files that say nothing new."""
+    """Portfolios or trading days that say nothing new."""
     refused: tuple[Refused, ...]
+    """Files of which nothing was put."""
     sessions: tuple[Session, ...]
     """The sessions that were put, each once, in order."""
+    trading_days: tuple[TradingDay, ...]
+    """The trading days that were put, each once, in order."""
     manifest_uri: str | None
     """The manifest that starts the Glue run; None when nothing was put, or when it could not be written."""
     interrupted_by: str | None
@@ -93,17 +98,76 @@ class ImportReport:
             "unchanged": self.unchanged,
             "refused": [one.as_json() for one in self.refused],
             "sessions": len(self.sessions),
+            "trading_days": len(self.trading_days),
             "manifest_uri": self.manifest_uri,
             "interrupted_by": self.interrupted_by,
         }
 
 
-def find_files(paths: Iterable[Path]) -> list[Path]:
-    """Return the files to import, each once: those named, and every `.csv` below the folders named, by name."""
+@dataclass
+class ImportLog:
+    """What an import has done so far, and how it ends, whatever it imports."""
+
+    made_by: Import
+    files: int
+    """How many were given."""
+    refused: list[Refused] = field(default_factory=list)
+    sessions: list[StoredSession] = field(default_factory=list)
+    trading_days: list[StoredTradingDay] = field(default_factory=list)
+
+    def run(
+        self,
+        work: Callable[[], None],
+        announce: Callable[[ImportManifest], str],
+        clock: Callable[[], dt.datetime],
+    ) -> ImportReport:
+        """Do *work*, which fills this log, announce what it put, and return the report.
+
+        Args:
+            work: The import; a bucket that fails ends it.
+            announce: Starts the import's one Glue run, and says where its manifest is.
+            clock: Tells the present, aware.
+        """
+        interrupted_by: str | None = None
+        manifest_uri: str | None = None
+        try:
+            work()
+        except StorageUnavailable as error:
+            interrupted_by = str(error)
+        finally:
+            # Also when the operator stops the import: what it stored shall not wait for somebody to notice.
+            sessions = tuple(sorted({one.session for one in self.sessions if one.status is StoreStatus.STORED}))
+            days = tuple(sorted({one.session for one in self.trading_days if one.status is StoreStatus.STORED}))
+            if sessions or days:
+                try:
+                    manifest_uri = announce(ImportManifest(self.made_by, sessions, clock(), trading_days=days))
+                except StorageUnavailable as error:
+                    interrupted_by = interrupted_by or str(error)
+        statuses = [one.status for one in self.sessions] + [one.status for one in self.trading_days]
+        return ImportReport(
+            self.made_by,
+            files=self.files,
+            stored=statuses.count(StoreStatus.STORED),
+            unchanged=statuses.count(StoreStatus.UNCHANGED),
+            refused=tuple(self.refused),
+            sessions=sessions,
+            trading_days=days,
+            manifest_uri=manifest_uri,
+            interrupted_by=interrupted_by,
+        )
+
+
+def find_files(paths: Iterable[Path], suffixes: Sequence[str] = (".csv",)) -> list[Path]:
+    """Return the files to import, each once: those named, and those below the folders named, by name.
+
+    Args:
+        paths: Files, whatever their names, and folders.
+        suffixes: What a file below a folder ends with, in small letters; capitals do as well.
+    """
     found: dict[Path, Path] = {}
     for path in paths:
         inside = (
-            sorted(one for one in path.rglob("*") if one.suffix.lower() == ".csv" and one.is_file())
+            sorted(one for one in path.rglob("*") if one.suffix.lower() in suffixes and one.is_file())
             if path.is_dir()
             else [path]
         )
@@ -139,47 +203,28 @@ class Importer:
             made_by: The import's id, as no other import has it.
             advance: Told how many files more are done.
         """
-        refused: list[Refused] = []
-        stored: list[StoredSession] = []
-        interrupted_by: str | None = None
-        manifest_uri: str | None = None
-        try:
+        imported = ImportLog(made_by, len(files))
+
+        def work() -> None:
             with ThreadPoolExecutor(_WRITERS) as writers:
-                for batch in _batches(files, _FILES_AT_ONCE):
+                for batch in batches(files, _FILES_AT_ONCE):
                     groups: defaultdict[Session, list[_ParsedFile]] = defaultdict(list)
                     for path in batch:
                         parsed = self._parse(path, made_by)
                         if isinstance(parsed, Refused):
-                            refused.append(parsed)
+                            imported.refused.append(parsed)
                             advance(1)
                         else:
                             groups[Session(parsed.portfolio.index_code, parsed.portfolio.session_date)].append(parsed)
                     # The files of one session go one after the other: their order decides which one holds.
-                    futures = [writers.submit(self._put, group, made_by, stored) for group in groups.values()]
+                    futures = [
+                        writers.submit(self._put, group, made_by, imported.sessions) for group in groups.values()
+                    ]
                     for future, group in zip(futures, groups.values(), strict=True):
                         future.result()
                         advance(len(group))
-        except StorageUnavailable as error:
-            interrupted_by = str(error)
-        finally:
-            # Also when the operator stops the import: what it stored shall not wait for somebody to notice.
-            sessions = tuple(sorted({one.session for one in stored if one.status is StoreStatus.STORED}))
-            if sessions:
-                try:
-                    manifest_uri = self._store.announce(ImportManifest(made_by, sessions, self._clock()))
-                except StorageUnavailable as error:
-                    interrupted_by = interrupted_by or str(error)
-        published = sum(one.status is StoreStatus.STORED for one in stored)
-        return ImportReport(
-            made_by,
-            files=len(files),
-            stored=published,
-            unchanged=len(stored) - published,
-            refused=tuple(refused),
-            sessions=sessions,
-            manifest_uri=manifest_uri,
-            interrupted_by=interrupted_by,
-        )
+
+        return imported.run(work, self._store.announce, self._clock)
 
     def _parse(self, path: Path, made_by: Import) -> _ParsedFile | Refused:
         try:
@@ -219,7 +264,8 @@ def new_import(moment: dt.datetime, files: Iterable[Path]) -> Import:
     return Import(f"{moment.astimezone(dt.UTC):%Y%m%dT%H%M%S-%f}-{digest.hexdigest()[:8]}")
 
 
-def _batches(files: Iterable[Path], size: int) -> Iterator[list[Path]]:
-    remaining = iter(files)
+def batches(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
+    """Yield *items* in lists of *size*, the last one shorter."""
+    remaining = iter(items)
     while batch := list(islice(remaining, size)):
         yield batch

@@ -13,6 +13,7 @@ from api.parameters import query
 from api.problems import KINDS, MEDIA_TYPE
 from api.sessions import DEFAULT_DAYS, MAX_DAYS
 from bovespa import __version__
+from bovespa.clock import PUBLISHED_FROM
 from bovespa.indexes import DEFAULT_INDEX_CODE, INDEX_CODES
 from bovespa.records import StoreStatus
 from bovespa.session_state import State
@@ -29,6 +30,7 @@ _COUNT = {"type": "integer", "minimum": 0}
 _INDEX = {"type": "string", "enum": list(INDEX_CODES)}
 _SHA256 = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 _S3_URI = {"type": "string", "pattern": "^s3://"}
+_STATUS = {"type": "string", "enum": [status.value for status in StoreStatus]}
 _STATE = {"type": "string", "enum": [state.value for state in State]}
 
 
@@ -74,11 +76,7 @@ _SCHEMAS: dict[str, Node] = {
             "index": _INDEX,
             "session_date": _DATE | {"description": "The session the portfolio is valid for, as B3's file says."},
             "rows": {"type": "integer", "minimum": 1, "description": "Shares in the portfolio."},
-            "status": {
-                "type": "string",
-                "enum": [status.value for status in StoreStatus],
-                "description": "`unchanged`: the session was stored before with the same values.",
-            },
+            "status": _STATUS | {"description": "`unchanged`: the session was stored before with the same values."},
             "raw_uri": _S3_URI | {"description": "The Parquet object."},
             "source_uri": _S3_URI | {"description": "The bytes that B3 sent this time."},
             "source_sha256": _SHA256,
@@ -87,6 +85,24 @@ _SCHEMAS: dict[str, Node] = {
                 "type": "string",
                 "pattern": r"^\d+\.\d{8}$",
                 "description": "Text, because a JSON number would lose digits.",
+            },
+            "elapsed_ms": _COUNT,
+        }
+    ),
+    "IngestedTradingDay": _object(
+        {
+            "session_date": _DATE | {"description": "The trading day, as B3's file says."},
+            "records": {"type": "integer", "minimum": 3, "description": "Of B3's file, header and trailer included."},
+            "rows": {"type": "integer", "minimum": 1, "description": "Tickers that traded in the cash market."},
+            "status": _STATUS | {"description": "`unchanged`: the day was stored before with the same values."},
+            "raw_uri": _S3_URI | {"description": "The Parquet object."},
+            "source_uri": _S3_URI | {"description": "The ZIP that B3 sent this time."},
+            "source_sha256": _SHA256,
+            "trades": _COUNT | {"description": "Of the cash market."},
+            "volume_brl": {
+                "type": "string",
+                "pattern": r"^\d+\.\d{2}$",
+                "description": "Of the cash market. Text, because a JSON number would lose digits.",
             },
             "elapsed_ms": _COUNT,
         }
@@ -215,6 +231,27 @@ def _paths() -> Node:
                 {200: _answer("The session is stored.", "Ingested")},
                 (*day_codes, "b3_unavailable", "storage_unavailable", "browser_not_found", "b3_timeout"),
                 parameters=[_INDEX_QUERY],
+            )
+        },
+        "/tradingDay": {
+            "get": _operation(
+                "Fetch and store B3's record of a trading day",
+                "Downloads B3's record of the day, proves it complete and stores what the cash market did. Past days "
+                "can be asked for. Repeating the call is safe; simultaneous calls for one day share one fetch.",
+                {200: _answer("The trading day is stored.", "IngestedTradingDay")},
+                (
+                    *("invalid_date", "not_a_trading_day", "day_not_over", *_TOKEN, "trading_day_not_published"),
+                    *("b3_changed", "trading_day_unreadable", "trading_day_does_not_add_up"),
+                    *("b3_unavailable", "storage_unavailable", "b3_timeout"),
+                ),
+                parameters=[
+                    _query(
+                        "date",
+                        _DATE,
+                        f"The day; by default the last finished session: today's from {PUBLISHED_FROM:%H:%M} in São "
+                        "Paulo on.",
+                    )
+                ],
             )
         },
         "/sessions": {

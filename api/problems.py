@@ -37,6 +37,8 @@ _OF_ERROR: dict[type[errors.BovespaError], ProblemKind] = {
     for error, status, title, retry_after_s in (
         (errors.InvalidRequest, 400, "The request asks for nothing we know", None),
         (errors.UnknownIndex, 400, "Unknown index", None),
+        (errors.NotATradingDay, 400, "B3 does not trade on the day", None),
+        (errors.DayNotOver, 400, "The day is not over", None),
         (api_errors.BadJson, 400, "The body is not a JSON object", None),
         (api_errors.MissingField, 400, "A field is missing", None),
         (api_errors.InvalidField, 400, "A field is malformed", None),
@@ -47,10 +49,13 @@ _OF_ERROR: dict[type[errors.BovespaError], ProblemKind] = {
         (api_errors.TokenMissing, 401, "No token", None),
         (api_errors.TokenInvalid, 401, "Invalid token", None),
         (api_errors.TokenExpired, 401, "Expired token", None),
+        (errors.TradingDayNotPublished, 404, "B3 has not published the day", 1800),
         (errors.PageChanged, 502, "B3 has changed its page or its file", None),
         (errors.ColumnsChanged, 502, "B3 has changed its page or its file", None),
         (errors.UnreadablePortfolio, 502, "B3's file cannot be read", None),
         (errors.UnreconciledPortfolio, 502, "B3's file does not add up", None),
+        (errors.UnreadableTradingDay, 502, "B3's file cannot be read", None),
+        (errors.UnreconciledTradingDay, 502, "B3's file does not add up", None),
         (errors.SourceUnavailable, 503, "B3 is unavailable", 60),
         (errors.SourceTimeout, 504, "B3 took too long", 60),
         (errors.StorageUnavailable, 503, "The storage is unavailable", 30),
@@ -120,7 +125,7 @@ def _known_error(error: errors.BovespaError) -> ResponseReturnValue:
         raise error
     level = logging.WARNING if kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR else logging.INFO
     log.log(level, "refused a request", extra={"code": kind.code, "why": str(error)})
-    if isinstance(error, errors.InvalidPortfolio) and error.line is not None:
+    if isinstance(error, errors.InvalidFile) and error.line is not None:
         return problem(kind, str(error), line=error.line)
     return problem(kind, str(error))
 

@@ -13,15 +13,13 @@ from flask.typing import ResponseReturnValue
 from api.errors import InvalidPeriod
 from api.parameters import parse_date, query
 from bovespa.calendar import FIRST_YEAR, is_trading_day, trading_day_on_or_after, trading_days
+from bovespa.clock import date_in_sao_paulo
 from bovespa.indexes import DEFAULT_INDEX_CODE, require_index_code
 from bovespa.layout import Session
 from bovespa.session_state import SessionState, State
 
 MAX_DAYS = 400
 DEFAULT_DAYS = 30
-
-# Brazil has had no daylight saving time since 2019, and the name would need a time zone database on the machine.
-_SAO_PAULO = dt.timezone(dt.timedelta(hours=-3))
 
 _ERROR_LENGTH = 1000
 """A Glue error can be a whole traceback of the JVM."""
@@ -58,7 +56,7 @@ def sessions_blueprint(states: States, *, raw_bucket: str, clock: Callable[[], d
     def sessions() -> ResponseReturnValue:
         given = query("index", "from", "to")
         index_code = require_index_code(given.get("index", DEFAULT_INDEX_CODE))
-        today = clock().astimezone(_SAO_PAULO).date()
+        today = date_in_sao_paulo(clock())
         first, last = period(given, today)
         found = complete(index_code, first, last, states.between(index_code, first, last), today=today)
         counts = Counter(state.state for state in found)

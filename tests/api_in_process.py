@@ -12,14 +12,19 @@ from werkzeug.security import generate_password_hash
 from api.application import Collaborators
 from api.ingestion import Ingestion
 from api.tokens import issue_token
+from api.trading_ingestion import TradingDayIngestion
 from app import create_app
-from bovespa.errors import InvalidPortfolio
-from bovespa.layout import Session
+from bovespa.errors import InvalidPortfolio, InvalidTradingDay
+from bovespa.imports import ImportManifest
+from bovespa.layout import Session, TradingDay
 from bovespa.portfolio import Portfolio
-from bovespa.records import Provenance, StoredSession, StoreStatus
+from bovespa.records import Provenance, StoredSession, StoredTradingDay, StoreStatus
 from bovespa.session_state import SessionState, State
 from bovespa.settings import Settings
+from bovespa.source_files import SourceFile
+from bovespa.trading_day import Quote
 from local.synthetic import synthetic_csv
+from local.synthetic_trading import synthetic_cotahist, zipped
 from tests.documented_client import DocumentedClient
 
 NOW = dt.datetime(2025, 2, 21, 15, 0, 0, tzinfo=dt.UTC)
@@ -74,6 +79,68 @@ class Shelf:
         return "s3://raw/quarantine"
 
 
+@dataclass(frozen=True)
+class TradingFile:
+    content: bytes
+    file_name: str
+    url: str = "https://b3.test/COTAHIST.ZIP"
+    received_at: dt.datetime = NOW
+    way: str = "https"
+
+
+def published_day(day: dt.date) -> TradingFile:
+    name = f"COTAHIST_D{day:%d%m%Y}.ZIP"
+    return TradingFile(zipped(synthetic_cotahist(day), name), name)
+
+
+@dataclass
+class TradingShelf:
+    """A store of trading days that keeps what it gets."""
+
+    status: StoreStatus = StoreStatus.STORED
+    failure: Exception | None = None
+    stored: dict[dt.date, list[Quote]] = field(default_factory=dict)
+    provenances: list[Provenance] = field(default_factory=list)
+    refused: list[tuple[bytes, InvalidTradingDay, Provenance]] = field(default_factory=list)
+    manifests: list[ImportManifest] = field(default_factory=list)
+
+    def store(
+        self,
+        day: TradingDay,
+        quotes: list[Quote],
+        source: SourceFile,
+        provenance: Provenance,
+        *,
+        year: int | None = None,
+    ) -> StoredTradingDay:
+        if self.failure:
+            raise self.failure
+        assert year is None or year == day.session_date.year
+        self.stored[day.session_date] = quotes
+        self.provenances.append(provenance)
+        key = day.source_key(source.sha256, source.suffix)
+        return StoredTradingDay(day, self.status, f"s3://raw/{day.raw_key}", f"s3://raw/{key}", source.sha256)
+
+    def quarantine(self, source: SourceFile, error: InvalidTradingDay, provenance: Provenance) -> str:
+        if self.failure:
+            raise self.failure
+        with source.open() as file:
+            self.refused.append((file.read(), error, provenance))
+        return "s3://raw/quarantine"
+
+    def announce(self, manifest: ImportManifest) -> str:
+        self.manifests.append(manifest)
+        return f"s3://raw/{manifest.made_by.key}"
+
+
+def trading_days(
+    fetch: Callable[[dt.date], TradingFile] = published_day,
+    shelf: TradingShelf | None = None,
+    now: dt.datetime = NOW,
+) -> TradingDayIngestion:
+    return TradingDayIngestion(fetch, shelf or TradingShelf(), clock=lambda: now)
+
+
 @dataclass
 class Known:
     """States that are known beforehand."""
@@ -98,8 +165,9 @@ def client(
     known: Known | None = None,
     checks: Mapping[str, Callable[[], object]] | None = None,
     now: dt.datetime = NOW,
+    trading: TradingDayIngestion | None = None,
 ) -> DocumentedClient:
-    return client_of(Ingestion(fetch, shelf or Shelf()), known=known, checks=checks, now=now)
+    return client_of(Ingestion(fetch, shelf or Shelf()), known=known, checks=checks, now=now, trading=trading)
 
 
 def client_of(
@@ -108,8 +176,9 @@ def client_of(
     known: Known | None = None,
     checks: Mapping[str, Callable[[], object]] | None = None,
     now: dt.datetime = NOW,
+    trading: TradingDayIngestion | None = None,
 ) -> DocumentedClient:
-    collaborators = Collaborators(ingestion, known or Known(), checks or {})
+    collaborators = Collaborators(ingestion, trading or trading_days(now=now), known or Known(), checks or {})
     app = create_app(SETTINGS, collaborators, clock=lambda: now)
     app.test_client_class = DocumentedClient
     made = app.test_client()
