@@ -9,7 +9,7 @@ import datetime as dt
 import logging
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from threading import Lock
 from types import FrameType
@@ -29,10 +29,12 @@ from api.trading_commands import import_cotahist_command, ingest_trading_day_com
 from api.trading_importing import TradingImporter
 from api.trading_ingestion import TradingDayIngestion
 from bovespa.errors import ConfigurationError
+from bovespa.layout import Import
 from bovespa.settings import Settings
 from maintenance.command import doctor_command
 from maintenance.doctor import Doctor
 from maintenance.inventory import InventoryReader
+from maintenance.trading import TradingReader
 from s3_bucket_manager.aws import client, storage_errors
 from s3_bucket_manager.manager import RawStore
 from s3_bucket_manager.session_states import SessionStates
@@ -243,7 +245,20 @@ def _add_operator_commands(app: Flask, settings: Callable[[], Settings]) -> None
         buckets = {"raw_bucket": known.raw_bucket, "refined_bucket": known.refined_bucket}
         states = SessionStates(s3, glue, **buckets, glue_job=known.glue_job)
         reader = InventoryReader(s3, glue, states, **buckets, database=known.database)
-        return Doctor(reader, RawStore(s3, known.raw_bucket), glue, glue_job=known.glue_job, clock=utc_now)
+
+        def fetch(days: Sequence[dt.date], report: Callable[[str], None]) -> list[str]:
+            made_by = Import(f"repair-trading-{utc_now():%Y%m%dT%H%M%S-%f}")
+            return connect_trading_days(known, s3).bring(days, made_by, report)
+
+        return Doctor(
+            reader,
+            RawStore(s3, known.raw_bucket),
+            glue,
+            trading=TradingReader(s3, raw_bucket=known.raw_bucket),
+            fetch_trading_days=fetch,
+            glue_job=known.glue_job,
+            clock=utc_now,
+        )
 
     app.cli.add_command(import_command(importer, clock=utc_now))
     app.cli.add_command(import_cotahist_command(trading_importer, clock=utc_now))

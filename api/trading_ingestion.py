@@ -182,6 +182,19 @@ class TradingDayIngestion:
             if put:
                 self._store.announce(ImportManifest(made_by, (), self._clock(), trading_days=tuple(sorted(put))))
 
+    def bring(self, days: Iterable[dt.date], made_by: Import, report: Callable[[str], None]) -> list[str]:
+        """Do what `run_many` does, tell of each day in words, and return what went wrong."""
+        problems = []
+        try:
+            for day, outcome in self.run_many(days, made_by):
+                if isinstance(outcome, BovespaError):
+                    problems.append(f"{TradingDay(day)}: {outcome}")
+                else:
+                    report(f"{TradingDay(day)}: {outcome.stored.status}, {outcome.rows} tickers")
+        except StorageUnavailable as error:
+            problems.append(str(error))
+        return problems
+
     def wait_until_idle(self, timeout_s: float) -> bool:
         """Wait for the fetches under way."""
         return self._flights.wait_until_idle(timeout_s)

@@ -38,6 +38,12 @@ def doctor_command(connect: Callable[[], Doctor]) -> click.Command:
     )
     @click.option("--from", "first", type=_DATE, default=_FIRST, metavar="DATE", help="First session to examine.")
     @click.option("--to", "last", type=_DATE, default=_LAST, metavar="DATE", help="Last session to examine.")
+    @click.option(
+        "--trading-days",
+        "trading_days_wanted",
+        is_flag=True,
+        help="Miss trading days also where none was ever stored, and also with --index.",
+    )
     @click.option("--repair", is_flag=True, help="Mend what can be mended, wait, and examine again.")
     @click.option("--json", "as_json", is_flag=True, help="Print the findings as one line of JSON.")
     @click.pass_context
@@ -47,6 +53,7 @@ def doctor_command(connect: Callable[[], Doctor]) -> click.Command:
         index_codes: tuple[str, ...],
         first: dt.datetime,
         last: dt.datetime,
+        trading_days_wanted: bool,
         repair: bool,
         as_json: bool,
     ) -> None:
@@ -59,12 +66,12 @@ def doctor_command(connect: Callable[[], Doctor]) -> click.Command:
         doctor = connect()
         period = first.date(), last.date()
         try:
-            before = doctor.examine(index_codes, *period)
+            before = doctor.examine(index_codes, *period, trading_days_wanted=trading_days_wanted)
             problems: list[str] = []
             after = before
             if repair and any(one.cure.is_repairable for one in before):
                 problems = doctor.repair(before, report=lambda line: click.echo(line, err=True))
-                after = doctor.examine(index_codes, *period)
+                after = doctor.examine(index_codes, *period, trading_days_wanted=trading_days_wanted)
         except BovespaError as error:
             raise click.ClickException(str(error)) from error
         if as_json:
@@ -112,7 +119,8 @@ def _gaps_together(findings: Sequence[Finding]) -> list[list[Finding]]:
             before is not None
             and before.session is not None
             and one.session is not None
-            and one.kind is before.kind is Kind.MISSING_SESSION
+            and one.kind is before.kind
+            and one.kind in (Kind.MISSING_SESSION, Kind.MISSING_TRADING_DAY)
             and one.index_code == before.index_code
             and trading_days_before(one.session.session_date, 1) == [before.session.session_date]
         )
@@ -126,7 +134,7 @@ def _gaps_together(findings: Sequence[Finding]) -> list[list[Finding]]:
 def _subject(group: Sequence[Finding]) -> str:
     first, last = group[0].session, group[-1].session
     if first is None or last is None:
-        return group[0].index_code
+        return group[0].index_code or "trading"
     return str(first) if first == last else f"{first} to {last.session_date} ({len(group)})"
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from bovespa.clock import date_in_sao_paulo, last_finished_session
 from bovespa.errors import StorageUnavailable
 from bovespa.layout import Import, Session
 from bovespa.records import Provenance
@@ -15,14 +16,14 @@ from bovespa.session_state import SESSIONS_ARGUMENT
 from maintenance.checks import Inventory, best_source, check
 from maintenance.findings import Cure, Finding
 from maintenance.inventory import InventoryReader
+from maintenance.trading import TradingReader, check_trading_days
 from s3_bucket_manager.aws import storage_errors
 from s3_bucket_manager.manager import RawStore
 
-# Brazil has had no daylight saving time since 2019, and the name would need a time zone database on the machine.
-_SAO_PAULO = dt.timezone(dt.timedelta(hours=-3))
-
 _SESSIONS_A_RUN = 500
 """What one run's arguments hold with ease."""
+_DAYS_A_REPAIR = 60
+"""Trading days that one repair asks B3 for: some minutes. For more there are B3's yearly files."""
 _POLL_S = 1.0
 _UNFINISHED = frozenset({"STARTING", "RUNNING", "WAITING", "STOPPING"})
 
@@ -31,7 +32,10 @@ class Doctor:
     """Examines indexes and repairs them.
 
     Args:
-        reader: Reads what there is.
+        reader: Reads what there is of the indexes.
+        trading: Reads what there is of trading days.
+        fetch_trading_days: Brings days into the raw bucket, refined by one run; tells of each, and returns what went
+            wrong.
         store: Where raw objects are made anew.
         glue: A client.
         glue_job: The job that refines.
@@ -45,31 +49,56 @@ class Doctor:
         store: RawStore,
         glue: Any,
         *,
+        trading: TradingReader,
+        fetch_trading_days: Callable[[Sequence[dt.date], Callable[[str], None]], list[str]],
         glue_job: str,
         clock: Callable[[], dt.datetime],
         timeout_s: float = 1800.0,
     ) -> None:
         self._reader = reader
+        self._trading = trading
+        self._fetch_trading_days = fetch_trading_days
         self._store = store
         self._glue = glue
         self._glue_job = glue_job
         self._clock = clock
         self._timeout_s = timeout_s
 
-    def examine(self, index_codes: Sequence[str], first: dt.date, last: dt.date) -> list[Finding]:
-        """Return everything that is wrong with the indexes from *first* to *last*; no code means every index.
+    def examine(
+        self, index_codes: Sequence[str], first: dt.date, last: dt.date, *, trading_days_wanted: bool = False
+    ) -> list[Finding]:
+        """Return everything that is wrong from *first* to *last*.
+
+        Args:
+            index_codes: The indexes to examine. None means every index, and the trading days.
+            first: The period's first day.
+            last: The period's last day.
+            trading_days_wanted: Whether trading days are examined in any case, and missed where none was ever stored.
 
         Raises:
             StorageUnavailable: S3 or Glue did not answer or refused.
         """
-        today = self._clock().astimezone(_SAO_PAULO).date()
+        today = date_in_sao_paulo(self._clock())
         found: dict[object, Finding] = {}
         for index_code in index_codes or self._reader.index_codes():
             inventory = self._reader.read(index_code, first, last)
             for finding in check(inventory, first=first, last=last, today=today):
                 # A file that names no index, or a run over everything, is told once and not for each index.
                 found.setdefault(finding if finding.session else (finding.kind, finding.detail), finding)
+        if trading_days_wanted or not index_codes:
+            for finding in self._examine_trading_days(first, last, is_wanted=trading_days_wanted):
+                found.setdefault(finding, finding)
         return list(found.values())
+
+    def _examine_trading_days(self, first: dt.date, last: dt.date, *, is_wanted: bool) -> list[Finding]:
+        """Those since the first portfolio of any index."""
+        begins = [begin for code in self._reader.index_codes() if (begin := self._reader.first_stored(code))]
+        return check_trading_days(
+            self._trading.read(first, last),
+            first=max(first, min(begins, default=dt.date.max)),
+            last=min(last, last_finished_session(self._clock())),
+            is_wanted=is_wanted,
+        )
 
     def repair(self, findings: Iterable[Finding], *, report: Callable[[str], None] = lambda _line: None) -> list[str]:
         """Mend what can be mended, and wait until it is; return what went wrong on the way.
@@ -77,16 +106,19 @@ class Doctor:
         Raises:
             StorageUnavailable: S3 or Glue did not answer or refused. The call may be repeated.
         """
-        repairable = [one for one in findings if one.cure.is_repairable and one.session is not None]
-        sessions = sorted({one.session for one in repairable if one.session is not None})
+        findings = [*findings]
+        problems = self._fetch(findings, report)
+        repairable = [(one, one.session) for one in findings if one.cure.is_repairable]
+        sessions = sorted({session for _, session in repairable if isinstance(session, Session)})
         if not sessions:
-            return []
-        broken = sorted({one.session for one in repairable if one.session and one.cure is Cure.REBUILD})
+            return problems
+        broken = sorted(
+            {session for one, session in repairable if isinstance(session, Session) and one.cure is Cure.REBUILD}
+        )
         made_by = Import(f"repair-{self._clock().astimezone(dt.UTC):%Y%m%dT%H%M%S-%f}")
         for session in broken:
             self._rebuild(session, made_by)
             report(f"{session}: raw object made anew from B3's bytes")
-        problems: list[str] = []
         for start in range(0, len(sessions), _SESSIONS_A_RUN):
             part = sessions[start : start + _SESSIONS_A_RUN]
             with storage_errors(f"starting {self._glue_job}"):
@@ -98,6 +130,14 @@ class Doctor:
             if problem is not None:
                 problems.append(problem)
         return problems
+
+    def _fetch(self, findings: Iterable[Finding], report: Callable[[str], None]) -> list[str]:
+        days = sorted({one.session.session_date for one in findings if one.session and one.cure is Cure.FETCH})
+        if not days:
+            return []
+        if len(days) > _DAYS_A_REPAIR:
+            report(f"{_DAYS_A_REPAIR} of {len(days)} missing trading days are fetched now; the next repair goes on")
+        return self._fetch_trading_days(days[:_DAYS_A_REPAIR], report)
 
     def _rebuild(self, session: Session, made_by: Import) -> None:
         inventory: Inventory = self._reader.read(session.index_code, session.session_date, session.session_date)

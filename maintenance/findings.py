@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bovespa.layout import Session
+from bovespa.layout import Session, TradingDay
 
 
 class Kind(StrEnum):
     """Everything that the doctor can find."""
 
     MISSING_SESSION = "missing_session"
+    MISSING_TRADING_DAY = "missing_trading_day"
     RAW_MISSING = "raw_missing"
     RAW_DAMAGED = "raw_damaged"
     SOURCE_MISSING = "source_missing"
@@ -38,6 +39,8 @@ class Cure(StrEnum):
 
     REBUILD = "rebuild"
     """`--repair` makes the raw object anew from B3's bytes, then refines the session."""
+    FETCH = "fetch"
+    """`--repair` asks B3 for it again."""
     REFINE = "refine"
     """`--repair` starts a run over the session."""
     WAIT = "wait"
@@ -50,7 +53,7 @@ class Cure(StrEnum):
     @property
     def is_repairable(self) -> bool:
         """Whether `--repair` mends it."""
-        return self in (Cure.REBUILD, Cure.REFINE)
+        return self in (Cure.REBUILD, Cure.FETCH, Cure.REFINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +61,9 @@ class Finding:
     """One thing that is wrong."""
 
     kind: Kind
-    index_code: str
-    session: Session | None
+    index_code: str | None
+    """None for what concerns trading days, which are of no index."""
+    session: Session | TradingDay | None
     """None for what belongs to no session."""
     detail: str
     """What is wrong, with the keys or tickers in question."""

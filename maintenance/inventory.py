@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-import itertools
-import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -26,6 +23,8 @@ from bovespa.layout import (
 )
 from bovespa.session_state import JobRun, RawObject
 from maintenance.checks import Inventory, Quarantined, Raw, SessionFacts, Source, YearFacts
+from maintenance.listing import PORTFOLIO_SUFFIXES, Entry, list_all, list_period, refused_files
+from maintenance.trading import quarantined
 from s3_bucket_manager.aws import is_missing, storage_errors
 from s3_bucket_manager.session_states import SessionStates
 
@@ -38,13 +37,6 @@ _SOURCE_KEY = re.compile(
 _REFINED_FOLDER = re.compile(r"portfolio/index_code=([A-Z0-9]{4})/session_date=(\d{4}-\d{2}-\d{2})/", re.ASCII)
 _INDEX_FOLDER = re.compile(r"(?:source|portfolio)/index_code=([A-Z0-9]{4})/", re.ASCII)
 _TABLE = "portfolio"
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    key: str
-    etag: str
-    modified_at: dt.datetime
 
 
 class InventoryReader:
@@ -136,7 +128,7 @@ class InventoryReader:
             tuple(years),
             tuple(self._quarantined(index_code, first, last)),
             tuple(foreign),
-            self._first_stored(index_code),
+            self.first_stored(index_code),
         )
 
     def _runs(self, pending: list[dt.datetime]) -> list[JobRun]:
@@ -158,8 +150,8 @@ class InventoryReader:
 
     def _source_entries(
         self, index_code: str, first: dt.date, last: dt.date, foreign: list[str]
-    ) -> dict[Session, dict[str, _Entry]]:
-        found: defaultdict[Session, dict[str, _Entry]] = defaultdict(dict)
+    ) -> dict[Session, dict[str, Entry]]:
+        found: defaultdict[Session, dict[str, Entry]] = defaultdict(dict)
         prefix = f"source/index_code={index_code}/session_date="
         for entry in self._list(self._raw_bucket, prefix, first, last):
             match = _SOURCE_KEY.fullmatch(entry.key)
@@ -263,26 +255,20 @@ class InventoryReader:
 
     def _quarantined(self, index_code: str, first: dt.date, last: dt.date) -> Iterator[Quarantined]:
         """Refused files of the index that came within the period."""
-        keys = [
-            entry.key for entry in self._list(self._raw_bucket, "quarantine/", first, last) if entry.key[-5:] == ".json"
-        ]
-        for key, body in self._bodies(keys).items():
-            try:
-                reason: Mapping[str, Any] = json.loads(body)
-                found = Quarantined(
-                    f"{key[:-5]}.csv",
-                    reason["index_code"],
-                    reason["file_name"],
-                    reason["reason"],
-                    reason["sha256"],
-                )
-            except (ValueError, KeyError, TypeError):
-                found = Quarantined(key, "", "", "its reason cannot be read", "")
+        keys = [entry.key for entry in self._list(self._raw_bucket, "quarantine/", first, last)]
+        files = refused_files(keys, PORTFOLIO_SUFFIXES)
+        for reason_key, body in self._bodies(files).items():
+            found = quarantined(files[reason_key], body)
             # A file that says no index concerns every one of them.
             if found.index_code in ("", index_code):
                 yield found
 
-    def _first_stored(self, index_code: str) -> dt.date | None:
+    def first_stored(self, index_code: str) -> dt.date | None:
+        """Return the date of the first raw session of one index, None if there is none.
+
+        Raises:
+            StorageUnavailable: S3 did not answer or refused.
+        """
         prefix = raw_index_prefix(index_code)
         with storage_errors(f"listing s3://{self._raw_bucket}/{prefix}"):
             page = self._s3.list_objects_v2(Bucket=self._raw_bucket, Prefix=prefix, MaxKeys=1)
@@ -291,21 +277,11 @@ class InventoryReader:
         except UnexpectedEvent:
             return None
 
-    def _list_all(self, bucket: str, prefix: str, *, start_after: str = "") -> Iterator[_Entry]:
-        """The objects under *prefix* in the order of their keys, those after the key *start_after*."""
-        arguments = {"Bucket": bucket, "Prefix": prefix} | ({"StartAfter": start_after} if start_after else {})
-        pages = self._s3.get_paginator("list_objects_v2").paginate(**arguments)
-        with storage_errors(f"listing s3://{bucket}/{prefix}"):
-            for page in pages:
-                for item in page.get("Contents", ()):
-                    yield _Entry(item["Key"], item["ETag"].strip('"'), item["LastModified"])
+    def _list_all(self, bucket: str, prefix: str) -> Iterator[Entry]:
+        return list_all(self._s3, bucket, prefix)
 
-    def _list(self, bucket: str, prefix: str, first: dt.date, last: dt.date) -> Iterator[_Entry]:
-        """Keys go on with a date, so the listing starts and ends with the period."""
-        end = f"{prefix}{last + dt.timedelta(days=1)}"
-        return itertools.takewhile(
-            lambda entry: entry.key < end, self._list_all(bucket, prefix, start_after=f"{prefix}{first}")
-        )
+    def _list(self, bucket: str, prefix: str, first: dt.date, last: dt.date) -> Iterator[Entry]:
+        return list_period(self._s3, bucket, prefix, first, last)
 
     def _bodies(self, keys: Iterable[str]) -> dict[str, bytes]:
         """The content of objects of the raw bucket; those that are gone by now are left out."""
