@@ -19,7 +19,6 @@ from bovespa.trading_day import Quote
 
 _NAME = re.compile(r"COTAHIST_(?:D(\d\d)(\d\d)(\d{4})|A(\d{4}))\b.*", re.ASCII | re.IGNORECASE)
 _SPOOLED_BYTES = 16 << 20
-"""Kept in memory before they go to the disk."""
 _STEP = 8192
 """Records between two words of progress."""
 
@@ -70,11 +69,16 @@ def read_day(source: SourceFile, session_date: dt.date) -> tuple[list[Quote], in
 class DaySpool:
     """The cash-market records of a file of any length, by day, in a folder of their own.
 
-    The order of the file does not matter. No more than `_SPOOLED_BYTES` are in memory, and one file is open at a time.
+    The order of the file does not matter. One file of the folder is open at a time.
+
+    Args:
+        folder: Empty.
+        memory_bytes: How much is kept in memory before it goes to the folder.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, memory_bytes: int = _SPOOLED_BYTES) -> None:
         self._folder = folder
+        self._memory_bytes = memory_bytes
         self._pending: defaultdict[dt.date, list[bytes]] = defaultdict(list)
         self._pending_bytes = 0
         self._counts: defaultdict[dt.date, int] = defaultdict(int)
@@ -125,7 +129,7 @@ class DaySpool:
         self._pending[day].append(line)
         self._counts[day] += 1
         self._pending_bytes += RECORD_BYTES
-        if self._pending_bytes >= _SPOOLED_BYTES:
+        if self._pending_bytes >= self._memory_bytes:
             self._flush()
 
     def _flush(self) -> None:

@@ -9,9 +9,18 @@ import pytest
 
 from bovespa.errors import InvalidRequest, UnexpectedEvent
 from bovespa.imports import ImportManifest
-from bovespa.layout import Import, Receipt, RefinedPartition, Session, quarantine_key
+from bovespa.layout import (
+    Import,
+    Receipt,
+    RefinedPartition,
+    Session,
+    TradingDay,
+    quarantine_key,
+    trading_year_source_key,
+)
 
 SESSION = Session("IBOV", dt.date(2025, 2, 3))
+DAY = TradingDay(dt.date(2021, 3, 26))
 
 
 def test_keys_are_those_of_the_contract() -> None:
@@ -92,3 +101,53 @@ def test_a_manifest_round_trips() -> None:
 def test_what_is_no_manifest_is_refused(content: bytes) -> None:
     with pytest.raises(UnexpectedEvent):
         ImportManifest.from_json(content)
+
+
+def test_a_trading_day_has_the_keys_and_the_name_of_the_contract():
+    assert str(DAY) == "trading/2021-03-26"
+    assert DAY.raw_key == "trading/session_date=2021-03-26/trading.parquet"
+    assert DAY.source_key("ab", ".zip") == "source/trading/session_date=2021-03-26/ab.zip"
+    assert trading_year_source_key(2021, "ab", ".txt") == "source/trading/year=2021/ab.txt"
+
+
+def test_name_and_key_of_a_trading_day_go_both_ways():
+    assert TradingDay.parse(str(DAY)) == DAY
+    assert TradingDay.from_raw_key(DAY.raw_key) == DAY
+
+
+@pytest.mark.parametrize("text", ["IBOV/2021-03-26", "trading/2021-3-26", "trading/2021-02-30", "trading/", "TRAD"])
+def test_what_is_no_trading_day_is_refused(text: str):
+    with pytest.raises(InvalidRequest):
+        TradingDay.parse(text)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "trading/session_date=2021-03-26/portfolio.parquet",
+        "trading/session_date=2021-02-30/trading.parquet",
+        "trading/session_date=2021-03-26/trading.parquet/",
+        "portfolio/index_code=IBOV/session_date=2021-03-26/portfolio.parquet",
+        "source/trading/session_date=2021-03-26/trading.parquet",
+    ],
+)
+def test_what_is_no_key_of_a_trading_day_is_refused(key: str):
+    with pytest.raises(UnexpectedEvent):
+        TradingDay.from_raw_key(key)
+
+
+def test_a_session_and_a_trading_day_are_never_mistaken_for_each_other():
+    with pytest.raises(InvalidRequest):
+        Session.parse(str(DAY))
+    with pytest.raises(UnexpectedEvent):
+        Session.from_raw_key(DAY.raw_key)
+
+
+def test_a_manifest_names_trading_days_and_one_of_before_they_existed_is_still_read():
+    manifest = ImportManifest(
+        Import("20250203T120000Z-0f"), (), dt.datetime(2025, 2, 3, 12, tzinfo=dt.UTC), trading_days=(DAY,)
+    )
+    assert ImportManifest.from_json(manifest.to_json()) == manifest
+    old = json.loads(manifest.to_json())
+    assert old.pop("trading_days") == ["trading/2021-03-26"]
+    assert ImportManifest.from_json(json.dumps(old).encode()).trading_days == ()
