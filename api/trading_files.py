@@ -18,7 +18,7 @@ from bovespa.source_files import SourceFile
 from bovespa.trading_day import Quote
 
 _NAME = re.compile(r"COTAHIST_(?:D(\d\d)(\d\d)(\d{4})|A(\d{4}))\b.*", re.ASCII | re.IGNORECASE)
-_SPOOLED_BYTES = 16 << 20
+_SPOOLED_BYTES = 4 << 20
 _STEP = 8192
 """Records between two words of progress."""
 

@@ -20,7 +20,7 @@ from bovespa.source_files import SourceFile
 SUFFIXES = (".txt", ".zip")
 MAX_BYTES = 4 << 30
 """Of one file; the bucket takes 5 GiB in one piece, and a year of B3's is a fraction of it."""
-_DAYS_AT_ONCE = 8
+_DAYS_AT_ONCE = 4
 """Days in memory; what bounds the import of a year. Their requests are waited for together."""
 
 
