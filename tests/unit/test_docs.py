@@ -23,7 +23,7 @@ import infrastructure.deploy
 from api import errors as api_errors
 from api.problems import KINDS
 from bovespa import errors
-from bovespa.layout import Receipt, Session
+from bovespa.layout import Receipt, Session, TradingDay, trading_year_source_key
 from bovespa.portfolio_csv import parse_csv
 from bovespa.settings import Settings
 from glue.job import ALL_SESSIONS, parse_arguments
@@ -31,6 +31,7 @@ from glue.schema import REFINED_COLUMNS
 from infrastructure import data_dictionary
 from infrastructure.template import TEMPLATE, read
 from local.synthetic import synthetic_csv
+from local.synthetic_trading import synthetic_cotahist, synthetic_quotes
 from maintenance.findings import Kind
 from tests import markdown
 from tests.conftest import PROJECT
@@ -152,6 +153,10 @@ def test_the_keys_of_the_architecture_are_those_of_the_layout() -> None:
     assert f"`{session.source_key('<sha256>')}`" in architecture
     assert f"`{session.refined_prefix}ticker=PETR4/portfolio.parquet`" in architecture
     assert f"`{Receipt(session, '<raw ETag>').key}`" in architecture
+    day = TradingDay(dt.date(2021, 3, 26))
+    assert f"`{day.raw_key}`" in architecture
+    assert f"`{day.source_key('<sha256>', '.zip')}`" in architecture
+    assert f"`{trading_year_source_key(2021, '<sha256>', '.zip')}`" in architecture
 
 
 def test_decisions_are_numbered_and_have_their_three_parts() -> None:
@@ -220,6 +225,8 @@ def test_the_commands_that_are_checked_are_the_ones_that_matter() -> None:
         ("-m", "flask", "--app", "app", "doctor"),
         ("-m", "flask", "--app", "app", "import-csv"),
         ("-m", "flask", "--app", "app", "ingest"),
+        ("-m", "flask", "--app", "app", "ingest-trading-day"),
+        ("-m", "flask", "--app", "app", "import-cotahist"),
         ("-m", "flask", "--app", "app", "hash-password"),
     } <= set(COMMANDS)
 
@@ -289,6 +296,17 @@ def test_the_demo_that_is_shown_has_the_totals_of_its_sessions() -> None:
         (holding.ticker, holding.company, str(holding.participation_pct)) for holding in largest[: len(leaders)]
     ]
     assert len(leaders) >= 3
+
+
+@EVERY_README
+def test_the_trading_day_that_is_shown_is_that_of_the_generator(name: str) -> None:
+    (line,) = (block.text for block in markdown.blocks(TEXTS[name], "text") if "volume_brl" in block.text)
+    shown = json.loads(line)
+    day = dt.date.fromisoformat(shown["session_date"])
+    quotes = synthetic_quotes(day)
+    assert (shown["records"], shown["rows"]) == (synthetic_cotahist(day).count(b"\n"), len(quotes))
+    assert shown["trades"] == sum(quote.trades for quote in quotes)
+    assert shown["volume_brl"] == str(sum(quote.volume_brl for quote in quotes))
 
 
 # ------------------------------------------------------------------------------------------- the other language
