@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from api.tokens import issue_token
 from api.trading_ingestion import TradingDayIngestion
+from app import connect, create_app
 from bovespa import __version__
 from bovespa.calendar import trading_days
 from bovespa.errors import StorageUnavailable, UnreadableTradingDay
@@ -20,6 +22,7 @@ from bovespa.imports import ImportManifest
 from bovespa.layout import Import, Session, TradingDay
 from bovespa.portfolio_csv import parse_csv
 from bovespa.records import Provenance, StoreStatus
+from bovespa.settings import Settings
 from bovespa.source_files import SourceFile
 from local.b3_stand_in import StandIn, running_stand_in
 from local.cloud import PROJECT
@@ -34,6 +37,7 @@ from s3_bucket_manager.session_states import SessionStates
 from s3_bucket_manager.trading_parquet import read_trading_day, read_trading_facts
 from s3_bucket_manager.trading_store import TradingStore
 from scrap.trading_day import fetch_trading_day
+from tests.documented_client import DocumentedClient
 
 NOW = dt.datetime(2025, 2, 21, 15, tzinfo=dt.UTC)
 THURSDAY = dt.date(2025, 2, 20)
@@ -225,6 +229,33 @@ def test_a_period_is_fetched_by_the_command_and_announced_once(
     assert (again.returncode, line["status"]) == (0, "stored")
     day = TradingDay(dt.date(2025, 2, 26))
     assert "import-id" not in s3.head_object(Bucket=raw_bucket, Key=day.raw_key)["Metadata"]
+
+
+def test_the_route_brings_a_day_from_b3_to_the_bucket(
+    s3: Any, object_store: str, raw_bucket: str, stand_in: StandIn
+) -> None:
+    settings = Settings.from_environ(environment(object_store, raw_bucket, stand_in))
+    app = create_app(settings, connect(settings))
+    app.test_client_class = DocumentedClient
+    token = issue_token("ana", secret=settings.jwt_secret, now=dt.datetime.now(dt.UTC), lifetime_s=900)
+
+    def get(date: str) -> Any:
+        return app.test_client().get(f"/tradingDay?date={date}", headers={"Authorization": f"Bearer {token}"})
+
+    first, again = (get("2025-02-20").get_json() for _ in range(2))
+    assert (first["status"], again["status"]) == ("stored", "unchanged")
+    assert first["source_sha256"] == again["source_sha256"]
+    assert list(read_trading_day(body(s3, raw_bucket, first["raw_uri"]), DAY)) == sorted(
+        QUOTES, key=lambda quote: quote.ticker
+    )
+    # After the stand-in's day, which the API's clock does not know.
+    late = get("2025-03-11")
+    assert (late.status_code, late.get_json()["code"]) == (404, "trading_day_not_published")
+    stand_in.set(faults=["wrong_totals"])
+    spoilt = get("2025-02-19")
+    assert (spoilt.status_code, spoilt.get_json()["code"]) == (502, "trading_day_does_not_add_up")
+    kept = [key.rpartition(".")[2] for key in versions(s3, raw_bucket) if key.startswith("quarantine/")]
+    assert kept == ["json", "zip"]
 
 
 @pytest.mark.parametrize(
