@@ -204,9 +204,7 @@ class TradingDayIngestion:
         if day.year < FIRST_YEAR:
             raise NotATradingDay(f"B3's calendar is known from {FIRST_YEAR} on, and {day} is before that.")
         if not is_trading_day(day):
-            raise NotATradingDay(
-                f"B3 does not trade on {day}, a {day:%A}; GET /sessions shows the days on which it does."
-            )
+            raise NotATradingDay(f"B3 does not trade on {day}, a {day:%A}. Ask for a day on which it does.")
         if day > today:
             raise DayNotOver(
                 f"{day} lies ahead: in São Paulo it is {today}, and B3 writes the record of a day in its evening."
