@@ -12,18 +12,19 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from benchmarks import growth, history, importing, latency
+from benchmarks import cotahist, growth, history, importing, latency
 from benchmarks.targets import Target
 from local.console import Progress, print_table
 from scrap.browser_detection import find_browser
 
-MEASUREMENTS = ("latency", "growth", "import", "year")
+MEASUREMENTS = ("latency", "growth", "import", "year", "cotahist")
 
 _SHOWN: tuple[tuple[str, Callable[[Any], None], Callable[[Any], list[Target]]], ...] = (
     ("latency", latency.show, latency.targets),
     ("growth", growth.show, growth.targets),
     ("import", importing.show, importing.targets),
     ("year", history.show, history.targets),
+    ("cotahist", cotahist.show, cotahist.targets),
 )
 
 
@@ -83,6 +84,8 @@ def measure(only: Collection[str], arguments: argparse.Namespace, progress: Prog
                 figures["import"] = {"few": few, "many": asdict(many)}
             if "year" in only:
                 figures["year"] = history.measure(running, progress)
+    if "cotahist" in only:
+        figures["cotahist"] = cotahist.measure(arguments.times, progress)
     return figures
 
 

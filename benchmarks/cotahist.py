@@ -18,6 +18,7 @@ from typing import IO, Any
 
 import pandas as pd  # type: ignore[import-untyped]
 
+from benchmarks.targets import Target
 from bovespa.calendar import trading_days
 from bovespa.cotahist import ENCODING, LAYOUT, CotahistReader
 from bovespa.cotahist_writer import LINE_END, header, trailer
@@ -91,6 +92,15 @@ def show(figures: Mapping[str, Any]) -> None:
         [(*year, f"{figures['import_year_peak_mb']:.0f}")],
         title="A yearly file, imported",
     )
+
+
+def targets(figures: Mapping[str, Any]) -> list[Target]:
+    """Return what was to be reached."""
+    ours, theirs = statistics.median(figures["every_market_s"]), statistics.median(figures["pandas_s"])
+    return [
+        Target("reading every market, beside pandas.read_fwf", theirs / ours, "times", 2, at_least=True),
+        Target("peak memory of the import of a year", figures["import_year_peak_mb"], "MB", PEAK_BOUND_MB),
+    ]
 
 
 def write_year(path: Path, records: int, *, days: list[dt.date] | None = None) -> None:
