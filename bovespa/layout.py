@@ -16,6 +16,10 @@ _REFINED_KEY = re.compile(rf"portfolio/{_SESSION}/ticker=(?P<ticker>[A-Z0-9]{{5,
 _IMPORT_KEY = re.compile(r"imports/(?P<import_id>[0-9A-Za-z-]{1,64})\.json", re.ASCII)
 _TRADING_KEY = re.compile(r"trading/session_date=(?P<session_date>\d{4}-\d{2}-\d{2})/trading\.parquet", re.ASCII)
 _RECEIPT_KEY = re.compile(rf"receipts/portfolio/{_SESSION}/(?P<raw_version>[0-9a-f-]{{1,80}})\.json", re.ASCII)
+_TRADING_RECEIPT_KEY = re.compile(
+    r"receipts/trading/session_date=(?P<session_date>\d{4}-\d{2}-\d{2})/(?P<raw_version>[0-9a-f-]{1,80})\.json",
+    re.ASCII,
+)
 
 RAW_PREFIX = "portfolio/"
 """Prefix, in the raw bucket, of the objects whose arrival starts a Glue run."""
@@ -31,8 +35,14 @@ SECTORS_TABLE = "sectors"
 COMPACT_TABLES = ("holdings", "sessions", SECTORS_TABLE)
 """Tables of which the refined bucket has one object an index and session."""
 
+TRADING_TABLE = "trading"
+"""The compact table of the whole market: one object a trading day, of no index."""
+
 RECEIPTS_PREFIX = "receipts/portfolio/"
-"""Prefix, in the refined bucket, of every receipt."""
+"""Prefix, in the refined bucket, of every receipt of a session."""
+
+TRADING_RECEIPTS_PREFIX = "receipts/trading/"
+"""Prefix, in the refined bucket, of every receipt of a trading day."""
 
 IMPORT_PREFIX = "imports/"
 """Prefix, in the raw bucket, of manifests of imports; the arrival of one starts one Glue run for the whole import."""
@@ -149,6 +159,11 @@ class TradingDay:
         """
         return f"source/trading/session_date={self.session_date}/{sha256}{suffix}"
 
+    @property
+    def receipts_prefix(self) -> str:
+        """Prefix, in the refined bucket, of the receipts of this trading day."""
+        return f"{TRADING_RECEIPTS_PREFIX}session_date={self.session_date}/"
+
 
 RAW_TRADING_PREFIX = f"{TRADING_PREFIX}session_date="
 """Prefix, in the raw bucket, of every trading day; a date goes on."""
@@ -208,25 +223,33 @@ class RefinedPartition:
 
 @dataclass(frozen=True, slots=True, order=True)
 class CompactYear:
-    """One index and calendar year of a compact table: one partition of the catalog.
+    """One calendar year of a compact table, and of one index if the table is by index: one partition of the catalog.
 
     Its sessions lie under `sessions/`, one object each, always. A rebuild may put all of them into one object more,
     under `merged/`; the catalog's location says which of the two a reader takes.
     """
 
     table: str
-    index_code: str
+    index_code: str | None
+    """None for a table of the whole market."""
     session_year: int
 
     @classmethod
-    def of(cls, table: str, session: Session) -> CompactYear:
+    def of(cls, table: str, session: Session | TradingDay) -> CompactYear:
         """Return the partition of *table* that holds *session*."""
-        return cls(table, session.index_code, session.session_date.year)
+        return cls(table, session.index_code if isinstance(session, Session) else None, session.session_date.year)
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """Values of the partition, in the order of the table's partition keys."""
+        year = str(self.session_year)
+        return (year,) if self.index_code is None else (self.index_code, year)
 
     @property
     def prefix(self) -> str:
         """Prefix, in the refined bucket, of everything of this year."""
-        return f"{self.table}/index_code={self.index_code}/session_year={self.session_year}/"
+        of_index = "" if self.index_code is None else f"index_code={self.index_code}/"
+        return f"{self.table}/{of_index}session_year={self.session_year}/"
 
     @property
     def sessions_prefix(self) -> str:
@@ -266,6 +289,16 @@ class CompactYear:
         return digest.hexdigest()[:32]
 
     def session(self, key: str) -> Session:
+        """Inverse of `key`, with the index of the year.
+
+        Raises:
+            UnexpectedEvent: *key* is not the key of a session's object of this year, or the table is of no index.
+        """
+        if self.index_code is None:
+            raise UnexpectedEvent(f"{self.prefix} has no sessions of an index; ask `session_date`.")
+        return Session(self.index_code, self.session_date(key))
+
+    def session_date(self, key: str) -> dt.date:
         """Inverse of `key`.
 
         Raises:
@@ -274,7 +307,7 @@ class CompactYear:
         match = re.fullmatch(r"(\d{4}-\d{2}-\d{2})\.parquet", key.removeprefix(self.sessions_prefix), re.ASCII)
         if match is None or not key.startswith(f"{self.sessions_prefix}{self.session_year}-"):
             raise UnexpectedEvent(f"{key[:200]!r} is not the key of a session of {self.prefix}.")
-        return Session(self.index_code, _date(match[1], UnexpectedEvent))
+        return _date(match[1], UnexpectedEvent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +338,32 @@ class Receipt:
             raise UnexpectedEvent(f"{key[:200]!r} is not the key of a receipt.")
         session = Session(match["index_code"], _date(match["session_date"], UnexpectedEvent))
         return cls(session, match["raw_version"])
+
+
+@dataclass(frozen=True, slots=True)
+class TradingReceipt:
+    """The job's word that one version of a raw trading day is in every row that it concerns, registered and visible."""
+
+    day: TradingDay
+    raw_version: str
+    """The raw object's ETag, without quotes."""
+
+    @property
+    def key(self) -> str:
+        """Key in the refined bucket."""
+        return f"{self.day.receipts_prefix}{self.raw_version}.json"
+
+    @classmethod
+    def from_key(cls, key: str) -> TradingReceipt:
+        """Inverse of `key`.
+
+        Raises:
+            UnexpectedEvent: *key* is not the key of a receipt of a trading day.
+        """
+        match = _TRADING_RECEIPT_KEY.fullmatch(key)
+        if match is None:
+            raise UnexpectedEvent(f"{key[:200]!r} is not the key of a receipt of a trading day.")
+        return cls(TradingDay(_date(match["session_date"], UnexpectedEvent)), match["raw_version"])
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -70,16 +70,16 @@ class PartitionCatalog:
         Raises:
             CatalogRefused: Glue did not take it.
         """
-        self._put(self._present_year(year), {_year_values(year): location})
+        self._put(self._present_year(year), {year.values: location})
 
     def location(self, year: CompactYear) -> str | None:
         """Return the prefix from which readers take *year*; None if it is not registered."""
-        found = self._present_year(year).get(_year_values(year))
+        found = self._present_year(year).get(year.values)
         return None if found is None else str(found["Location"]).removeprefix(f"s3://{self._bucket}/")
 
     def forget(self, year: CompactYear) -> None:
         """Take *year* out of the catalog; nothing happens if it is not there."""
-        self._remove([_year_values(year)])
+        self._remove([year.values])
 
     def _put(self, present: Mapping[Values, Mapping[str, Any]], wanted: Mapping[Values, str]) -> PartitionChanges:
         """Add what is missing, change what disagrees."""
@@ -115,9 +115,8 @@ class PartitionCatalog:
                     raise
 
     def _present_year(self, year: CompactYear) -> dict[Values, dict[str, Any]]:
-        return self._present(
-            _year_values(year), f"index_code = '{year.index_code}' AND session_year = {year.session_year}"
-        )
+        of_index = "" if year.index_code is None else f"index_code = '{year.index_code}' AND "
+        return self._present(year.values, f"{of_index}session_year = {year.session_year}")
 
     def _present(self, start: Values, expression: str) -> dict[Values, dict[str, Any]]:
         """The storage descriptors of the catalog's partitions for which *expression* holds."""
@@ -142,10 +141,6 @@ class PartitionCatalog:
     def _input(self, values: Values, location: str) -> dict[str, Any]:
         descriptor = {**self._descriptor, "Location": f"s3://{self._bucket}/{location}"}
         return {"Values": list(values), "StorageDescriptor": descriptor}
-
-
-def _year_values(year: CompactYear) -> Values:
-    return (year.index_code, str(year.session_year))
 
 
 def _agree(present: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""Rows of a compact table to one object an index and session, on Spark's workers.
+"""Rows of a compact table to one object a session, of one index or of the whole market, on Spark's workers.
 
 No object holds rows of two sessions, so runs of different sessions never write the same one.
 """
@@ -11,13 +11,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from bovespa.layout import CompactYear, Session
+from bovespa.layout import CompactYear, Session, TradingDay
 from glue.lake import PARALLEL_REQUESTS, list_objects, put_unless_same, s3_client
-from glue.parquet import by_session, parquet_bytes
+from glue.parquet import by_session, by_trading_day, parquet_bytes
 from glue.schema import CompactTable
 
 STORED_DDL = "index_code string, session_date date, rows int, objects_put int"
-"""Spark's schema of what `compact_writer` returns: one row a session."""
+"""Spark's schema of what `compact_writer` returns: one row a session; no index code where the table is of none."""
 
 _STORED_SCHEMA = pa.schema(
     [("index_code", pa.string()), ("session_date", pa.date32()), ("rows", pa.int32()), ("objects_put", pa.int32())]
@@ -34,14 +34,17 @@ def compact_writer(bucket: str, table: CompactTable) -> Callable[[Iterable[pa.Re
         arrived = [batch for batch in batches if batch.num_rows]
         if not arrived:
             return
-        sessions = list(by_session(pa.Table.from_batches(arrived), order=table.order))
+        rows_of = by_session if table.is_by_index else by_trading_day
+        sessions: list[tuple[Session | TradingDay, pa.Table]] = list(
+            rows_of(pa.Table.from_batches(arrived), order=table.order)
+        )
         objects = CompactObjects(s3_client(), bucket, table)
         objects.look_up(session for session, _ in sessions)
         with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
             put = list(pool.map(lambda one: objects.put(*one), sessions))
         stored = [
             {
-                "index_code": session.index_code,
+                "index_code": session.index_code if isinstance(session, Session) else None,
                 "session_date": session.session_date,
                 "rows": rows.num_rows,
                 "objects_put": int(was_put),
@@ -62,13 +65,13 @@ class CompactObjects:
         self._table = table
         self._etags: dict[CompactYear, dict[str, str]] = {}
 
-    def look_up(self, sessions: Iterable[Session]) -> None:
+    def look_up(self, sessions: Iterable[Session | TradingDay]) -> None:
         """Learn what is stored: one listing a year, of at most some 250 keys, not a question for each session."""
         for year in {CompactYear.of(self._table.name, session) for session in sessions} - self._etags.keys():
             listed = list_objects(self._client, self._bucket, year.sessions_prefix)
             self._etags[year] = {item.key: item.etag for item in listed}
 
-    def put(self, session: Session, rows: pa.Table) -> bool:
+    def put(self, session: Session | TradingDay, rows: pa.Table) -> bool:
         """Make the object of *session*, which was looked up, hold *rows*; return whether it had to be written.
 
         Args:

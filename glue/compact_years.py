@@ -22,13 +22,13 @@ from bovespa.layout import CompactYear
 from glue.catalog import PartitionCatalog
 from glue.lake import PARALLEL_REQUESTS, StoredObject, delete_objects, list_objects, s3_client
 from glue.parquet import parquet_bytes
-from glue.schema import COMPACT_TABLES
+from glue.schema import COMPACT_TABLES, TRADING
 
 ROW_GROUP_ROWS = 4096
 """Rows are in order of session, so a question about some weeks reads few groups of a year's 22,500 rows."""
 
 YEAR_DDL = "table string, index_code string, session_year int"
-"""Spark's schema of what `year_merger` takes: one row a year."""
+"""Spark's schema of what `year_merger` takes: one row a year; no index code where the table is of none."""
 
 MERGED_DDL = f"{YEAR_DDL}, version string"
 """Spark's schema of what `year_merger` returns: one row a year that it merged."""
@@ -41,7 +41,7 @@ _MAX_ATTEMPTS = 5
 _CHANGED = ("PreconditionFailed", "NoSuchKey")
 """What S3 says of an object that was replaced or deleted since it was listed."""
 
-_COLUMNS = {table.name: table.columns for table in COMPACT_TABLES}
+_COLUMNS = {table.name: table.columns for table in (*COMPACT_TABLES, TRADING)}
 
 
 def year_merger(bucket: str) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:

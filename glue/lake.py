@@ -6,17 +6,29 @@ import contextlib
 import datetime as dt
 import hashlib
 import json
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import boto3
 from botocore.config import Config
 
 from bovespa.errors import UnexpectedEvent
-from bovespa.layout import RAW_PREFIX, RECEIPTS_PREFIX, CompactYear, Receipt, Session, raw_index_prefix
+from bovespa.layout import (
+    RAW_PREFIX,
+    RAW_TRADING_PREFIX,
+    RECEIPTS_PREFIX,
+    TRADING_RECEIPTS_PREFIX,
+    CompactYear,
+    Receipt,
+    Session,
+    TradingDay,
+    TradingReceipt,
+    raw_index_prefix,
+)
 from glue.schema import CompactTable
 
 _CONFIG = Config(
@@ -31,6 +43,11 @@ PARALLEL_REQUESTS = 16
 
 _DELETE_LIMIT = 1000
 """What one DeleteObjects call takes."""
+
+_INDEX_FOLDER = re.compile(rf"{RAW_PREFIX}index_code=([A-Z0-9]{{4}})/", re.ASCII)
+
+_T = TypeVar("_T")
+_StoredT = TypeVar("_StoredT", Session, TradingDay)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,39 +89,61 @@ def raw_versions(client: Any, bucket: str, index_code: str, first: dt.date, last
 
     Dates sort as text, so the listing starts at *first* and is left at *last*: its cost does not grow with history.
     """
-    prefix = raw_index_prefix(index_code)
-    found: dict[Session, str] = {}
+    return _versions(client, bucket, raw_index_prefix(index_code), Session.from_raw_key, first=first, last=last)
+
+
+def raw_trading_versions(client: Any, bucket: str, first: dt.date, last: dt.date) -> dict[TradingDay, str]:
+    """Return the raw trading days from *first* to *last* and the version (ETag) of each, at the same bounded cost."""
+    return _versions(client, bucket, RAW_TRADING_PREFIX, TradingDay.from_raw_key, first=first, last=last)
+
+
+def _versions(
+    client: Any, bucket: str, prefix: str, from_key: Callable[[str], _StoredT], *, first: dt.date, last: dt.date
+) -> dict[_StoredT, str]:
+    found: dict[_StoredT, str] = {}
     for item in list_objects(client, bucket, prefix, start_after=f"{prefix}{first}"):
-        session = _raw_session(item.key)
-        if session is None:
-            continue
-        if session.session_date > last:
-            break
-        found[session] = item.etag
+        for one in _ours([item.key], from_key):
+            if one.session_date > last:
+                return found
+            found[one] = item.etag
     return found
+
+
+def stored_index_codes(client: Any, bucket: str) -> list[str]:
+    """Return the indexes of which the raw bucket holds sessions, or anything beside them."""
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=RAW_PREFIX, Delimiter="/")
+    folders = [folder["Prefix"] for page in pages for folder in page.get("CommonPrefixes", ())]
+    found = (_INDEX_FOLDER.fullmatch(folder) for folder in folders)
+    return [match[1] for match in found if match is not None]
 
 
 def every_raw_session(client: Any, bucket: str) -> Iterator[Session]:
     """Yield every session that the raw bucket holds."""
-    for item in list_objects(client, bucket, RAW_PREFIX):
-        session = _raw_session(item.key)
-        if session is not None:
-            yield session
+    return _ours((item.key for item in list_objects(client, bucket, RAW_PREFIX)), Session.from_raw_key)
+
+
+def every_raw_trading_day(client: Any, bucket: str) -> Iterator[TradingDay]:
+    """Yield every trading day that the raw bucket holds."""
+    return _ours((item.key for item in list_objects(client, bucket, RAW_TRADING_PREFIX)), TradingDay.from_raw_key)
 
 
 def every_receipted_session(client: Any, bucket: str) -> Iterator[Session]:
     """Yield every session of which the refined bucket has a receipt."""
-    for item in list_objects(client, bucket, RECEIPTS_PREFIX):
-        with contextlib.suppress(UnexpectedEvent):  # not ours; the doctor names it
-            yield Receipt.from_key(item.key).session
+    keys = (item.key for item in list_objects(client, bucket, RECEIPTS_PREFIX))
+    return (receipt.session for receipt in _ours(keys, Receipt.from_key))
 
 
-def _raw_session(key: str) -> Session | None:
-    """Other objects may lie beside a raw Parquet; they are not ours to read."""
-    try:
-        return Session.from_raw_key(key)
-    except UnexpectedEvent:
-        return None
+def every_receipted_trading_day(client: Any, bucket: str) -> Iterator[TradingDay]:
+    """Yield every trading day of which the refined bucket has a receipt."""
+    keys = (item.key for item in list_objects(client, bucket, TRADING_RECEIPTS_PREFIX))
+    return (receipt.day for receipt in _ours(keys, TradingReceipt.from_key))
+
+
+def _ours(keys: Iterable[str], from_key: Callable[[str], _T]) -> Iterator[_T]:
+    """What *keys* name; others may lie beside them, which are not ours to touch: the doctor names them."""
+    for key in keys:
+        with contextlib.suppress(UnexpectedEvent):
+            yield from_key(key)
 
 
 def put_unless_same(client: Any, bucket: str, key: str, body: bytes, etag: str | None) -> bool:
@@ -139,7 +178,9 @@ def delete_objects(client: Any, bucket: str, keys: Iterable[str]) -> None:
             raise RuntimeError(f"S3 did not delete {first['Key']}: {first['Code']} {first.get('Message', '')}")
 
 
-def delete_compact(client: Any, bucket: str, table: CompactTable, sessions: Iterable[Session]) -> None:
+def delete_compact(
+    client: Any, bucket: str, table: CompactTable, sessions: Iterable[Session] | Iterable[TradingDay]
+) -> None:
     """Delete the objects that *table* has of *sessions*, which have no rows in it (any more)."""
     dates: defaultdict[CompactYear, set[dt.date]] = defaultdict(set)
     for session in sessions:
@@ -151,15 +192,16 @@ def delete_compact(client: Any, bucket: str, table: CompactTable, sessions: Iter
         delete_objects(client, bucket, [item.key for item in listed if item.key in unwanted])
 
 
-def write_receipt(client: Any, bucket: str, receipt: Receipt, content: dict[str, Any]) -> None:
-    """State that *receipt*'s version of the session is refined and visible, and withdraw other versions' receipts."""
+def write_receipt(client: Any, bucket: str, receipt: Receipt | TradingReceipt, content: dict[str, Any]) -> None:
+    """State that *receipt*'s version is refined and visible, and withdraw the receipts of other versions."""
     body = json.dumps(content, sort_keys=True).encode()
     client.put_object(Bucket=bucket, Key=receipt.key, Body=body, ContentType="application/json")
-    withdraw_receipts(client, bucket, receipt.session, keep=receipt.key)
+    subject = receipt.session if isinstance(receipt, Receipt) else receipt.day
+    withdraw_receipts(client, bucket, subject, keep=receipt.key)
 
 
-def withdraw_receipts(client: Any, bucket: str, session: Session, *, keep: str | None = None) -> None:
-    """Delete the receipts of *session*, except the one at *keep*."""
-    others = [item.key for item in list_objects(client, bucket, session.receipts_prefix) if item.key != keep]
+def withdraw_receipts(client: Any, bucket: str, subject: Session | TradingDay, *, keep: str | None = None) -> None:
+    """Delete the receipts of *subject*, except the one at *keep*."""
+    others = [item.key for item in list_objects(client, bucket, subject.receipts_prefix) if item.key != keep]
     if others:
         delete_objects(client, bucket, others)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bovespa.layout import Session
+from bovespa.layout import Session, TradingDay
 from glue.schema import Columns, arrow_schema
 
 
@@ -37,12 +37,22 @@ def parquet_bytes(columns: Columns, rows: pa.Table, *, row_group_rows: int | Non
 
 
 def by_session(table: pa.Table, *, order: str) -> Iterator[tuple[Session, pa.Table]]:
-    """Yield each session's rows, sorted by the column *order*."""
-    table = table.sort_by([(name, "ascending") for name in ("index_code", "session_date", order)])
-    keys = zip(table["index_code"].to_pylist(), table["session_date"].to_pylist(), strict=True)
-    starts: dict[tuple[str, dt.date], int] = {}
-    for position, key in enumerate(keys):
+    """Yield the rows of each index's session, sorted by the column *order*."""
+    for (index_code, session_date), rows in _grouped(table, ("index_code", "session_date"), order):
+        yield Session(index_code, session_date), rows
+
+
+def by_trading_day(table: pa.Table, *, order: str) -> Iterator[tuple[TradingDay, pa.Table]]:
+    """Yield the rows of each day of the whole market, sorted by the column *order*."""
+    for (session_date,), rows in _grouped(table, ("session_date",), order):
+        yield TradingDay(session_date), rows
+
+
+def _grouped(table: pa.Table, keys: tuple[str, ...], order: str) -> Iterator[tuple[tuple[Any, ...], pa.Table]]:
+    table = table.sort_by([(name, "ascending") for name in (*keys, order)])
+    starts: dict[tuple[Any, ...], int] = {}
+    for position, key in enumerate(zip(*(table[name].to_pylist() for name in keys), strict=True)):
         starts.setdefault(key, position)
     bounds = [*starts.values(), table.num_rows]
-    for (index_code, session_date), first, end in zip(starts, bounds[:-1], bounds[1:], strict=True):
-        yield Session(index_code, session_date), table.slice(first, end - first)
+    for key, first, end in zip(starts, bounds[:-1], bounds[1:], strict=True):
+        yield key, table.slice(first, end - first)

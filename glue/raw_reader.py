@@ -6,7 +6,6 @@ a run never mixes two versions of a session, and a type that drifted is an error
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,9 +13,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bovespa.layout import Session
+from bovespa.layout import Session, TradingDay
 from glue.lake import PARALLEL_REQUESTS, s3_client
-from glue.schema import RAW_COLUMNS, arrow_schema, spark_ddl
+from glue.schema import RAW_COLUMNS, TRADING_RAW_COLUMNS, Columns, arrow_schema, spark_ddl
 
 REQUESTED_DDL = "index_code string, session_date date, version string"
 """Spark's schema of what `raw_reader` takes: one row a raw object."""
@@ -24,18 +23,39 @@ REQUESTED_DDL = "index_code string, session_date date, version string"
 HOLDINGS_DDL = spark_ddl((("index_code", "string"), ("session_date", "date"), *RAW_COLUMNS))
 """Spark's schema of what `raw_reader` returns: one row a holding."""
 
+REQUESTED_DAYS_DDL = "session_date date, version string"
+"""Spark's schema of what `trading_reader` takes: one row a raw trading day."""
+
+QUOTES_DDL = spark_ddl((("session_date", "date"), *TRADING_RAW_COLUMNS))
+"""Spark's schema of what `trading_reader` returns: one row a ticker of the cash market and trading day."""
+
 
 class UnexpectedRawSchema(RuntimeError):
     """A raw object's columns are not those that the raw store writes."""
 
 
-def raw_reader(bucket: str) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
-    """Return the function for `DataFrame.mapInArrow` that reads raw objects of *bucket*.
+Reader = Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]
+"""What `DataFrame.mapInArrow` takes."""
+
+
+def raw_reader(bucket: str) -> Reader:
+    """Return the function for `DataFrame.mapInArrow` that reads raw sessions of *bucket*.
 
     The function raises `ClientError` (412) if an object is not in the requested version any more, and
     `UnexpectedRawSchema` if its columns are not `RAW_COLUMNS`.
     """
+    return _reader(bucket, Session, RAW_COLUMNS)
 
+
+def trading_reader(bucket: str) -> Reader:
+    """Return the function for `DataFrame.mapInArrow` that reads raw trading days of *bucket*.
+
+    The function raises what that of `raw_reader` does, with `TRADING_RAW_COLUMNS`.
+    """
+    return _reader(bucket, TradingDay, TRADING_RAW_COLUMNS)
+
+
+def _reader(bucket: str, kind: type[Session] | type[TradingDay], columns: Columns) -> Reader:
     def read(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         client = s3_client()
         with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
@@ -43,22 +63,22 @@ def raw_reader(bucket: str) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.
                 # In slices, because the pool would read ahead without end.
                 for start in range(0, batch.num_rows, 4 * PARALLEL_REQUESTS):
                     wanted = batch.slice(start, 4 * PARALLEL_REQUESTS).to_pylist()
-                    yield from pool.map(lambda row: _read_object(client, bucket, **row), wanted)
+                    yield from pool.map(lambda row: _read_object(client, bucket, kind, columns, **row), wanted)
 
     return read
 
 
-def _read_object(client: Any, bucket: str, index_code: str, session_date: dt.date, version: str) -> pa.RecordBatch:
-    key = Session(index_code, session_date).raw_key
+def _read_object(
+    client: Any, bucket: str, kind: type[Session] | type[TradingDay], columns: Columns, *, version: str, **keys: Any
+) -> pa.RecordBatch:
+    key = kind(**keys).raw_key
     body = client.get_object(Bucket=bucket, Key=key, IfMatch=version)["Body"].read()
     table = pq.read_table(pa.BufferReader(body))
-    schema = arrow_schema(RAW_COLUMNS)
+    schema = arrow_schema(columns)
     if [(field.name, field.type) for field in table.schema] != [(field.name, field.type) for field in schema]:
         raise UnexpectedRawSchema(f"s3://{bucket}/{key} has the columns {table.schema.to_string()}")
     rows = table.combine_chunks()
-    session = [
-        pa.repeat(pa.scalar(index_code), rows.num_rows),
-        pa.repeat(pa.scalar(session_date, pa.date32()), rows.num_rows),
-    ]
-    columns = [column.chunk(0) for column in rows.columns]
-    return pa.RecordBatch.from_arrays([*session, *columns], names=["index_code", "session_date", *schema.names])
+    # What the key says comes first.
+    of_key = [pa.repeat(pa.scalar(value), rows.num_rows) for value in keys.values()]
+    own = [column.chunk(0) for column in rows.columns]
+    return pa.RecordBatch.from_arrays([*of_key, *own], names=[*keys, *schema.names])

@@ -25,7 +25,27 @@ RAW_COLUMNS: Columns = (
     ("total_theoretical_quantity", "bigint"),
     ("reductor", "decimal(24,8)"),
 )
-"""Name and Hive type of each column of a raw object, in order; its index and session are in its key."""
+"""Name and Hive type of each column of a raw session, in order; its index and date are in its key."""
+
+TRADING_RAW_COLUMNS: Columns = (
+    ("ticker", "string"),
+    ("company", "string"),
+    ("share_class", "string"),
+    ("corporate_event", "string"),
+    ("listing_segment", "string"),
+    ("bdi_code", "string"),
+    ("isin", "string"),
+    ("open_price_brl", "decimal(19,8)"),
+    ("high_price_brl", "decimal(19,8)"),
+    ("low_price_brl", "decimal(19,8)"),
+    ("average_price_brl", "decimal(19,8)"),
+    ("close_price_brl", "decimal(19,8)"),
+    ("trades", "bigint"),
+    ("traded_quantity", "bigint"),
+    ("volume_brl", "decimal(18,2)"),
+    ("quotation_factor", "int"),
+)
+"""Name and Hive type of each column of a raw trading day, in order; its date is in its key."""
 
 PARTITION_COLUMNS: Columns = (
     ("index_code", "string"),
@@ -47,6 +67,35 @@ _DATE_COLUMNS: Columns = (
     ("sessions_observed", "int"),
 )
 """What the calendar says of a session: the same for all its holdings."""
+
+TRADED_COLUMNS: Columns = (
+    ("trades", "bigint"),
+    ("transaction_frequency", "decimal(12,6)"),
+    ("index_trades_pct", "decimal(9,6)"),
+    ("volume_brl", "decimal(18,2)"),
+    ("index_volume_pct", "decimal(9,6)"),
+    ("close_price_brl", "decimal(19,8)"),
+    ("close_price_date", "date"),
+    ("market_value_brl", "decimal(26,8)"),
+    ("closing_participation_pct", "decimal(9,6)"),
+    ("participation_drift_pp", "decimal(9,6)"),
+    ("index_contribution_points", "decimal(14,4)"),
+)
+"""What a session's trading day says of a holding; null unless that day is stored."""
+
+LEVEL_COLUMNS: Columns = (
+    ("index_level", "decimal(14,4)"),
+    ("previous_index_level", "decimal(14,4)"),
+    ("index_change_points", "decimal(14,4)"),
+    ("index_change_pct", "decimal(12,6)"),
+    ("trades", "bigint"),
+    ("volume_brl", "decimal(18,2)"),
+    ("holdings_traded", "int"),
+    ("participations_compared", "int"),
+    ("participations_reproduced", "int"),
+    ("participation_max_difference_pp", "decimal(6,3)"),
+)
+"""What the trading days up to a session say of its index; null where those that it takes are not stored."""
 
 REFINED_COLUMNS: Columns = (
     ("company", "string"),
@@ -74,21 +123,31 @@ REFINED_COLUMNS: Columns = (
     ("participation_rank_change", "int"),
     ("cumulative_participation_pct", "decimal(6,3)"),
     ("participation_level", "string"),
+    *TRADED_COLUMNS,
 )
 """Columns of an object of `portfolio`."""
 
 YEAR_COLUMNS: Columns = (("index_code", "string"), ("session_year", "int"))
-"""Partition keys of the compact tables."""
+"""Partition keys of the compact tables that are by index."""
+
+MARKET_YEAR_COLUMNS: Columns = (("session_year", "int"),)
+"""Partition key of the compact table of the whole market."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompactTable:
-    """A table with one object an index and session, in one partition an index and year."""
+    """A table with one object a session, in one partition a year; of each index, or of the whole market."""
 
     name: str
     columns: Columns
     order: str
     """The column by which the rows of a session are sorted."""
+    partition_keys: Columns = YEAR_COLUMNS
+
+    @property
+    def is_by_index(self) -> bool:
+        """Whether its sessions are those of an index, not of the whole market."""
+        return self.partition_keys == YEAR_COLUMNS
 
 
 HOLDINGS = CompactTable("holdings", (("session_date", "date"), ("ticker", "string"), *REFINED_COLUMNS), order="ticker")
@@ -116,6 +175,7 @@ SESSIONS = CompactTable(
         ("corporate_events", "int"),
         ("is_rebalance", "boolean"),
         *_DATE_COLUMNS,
+        *LEVEL_COLUMNS,
     ),
     order="session_date",
 )
@@ -140,6 +200,27 @@ SECTORS = CompactTable(
 """One row an index, session, sector and subsector; none for a session that B3 gave by code."""
 
 COMPACT_TABLES = (HOLDINGS, SESSIONS, SECTORS)
+"""The compact tables that are by index."""
+
+TRADING = CompactTable(
+    "trading",
+    (
+        ("session_date", "date"),
+        *TRADING_RAW_COLUMNS,
+        ("market_trades_pct", "decimal(9,6)"),
+        ("market_volume_pct", "decimal(9,6)"),
+        ("trading_days_observed", "int"),
+        ("traded_days", "int"),
+        ("average_trades", "decimal(18,6)"),
+        ("transaction_frequency", "decimal(12,6)"),
+        ("previous_close_price_brl", "decimal(19,8)"),
+        ("previous_close_price_date", "date"),
+        ("price_change_pct", "decimal(15,6)"),
+    ),
+    order="ticker",
+    partition_keys=MARKET_YEAR_COLUMNS,
+)
+"""One row a trading day and ticker of the cash market."""
 
 
 def spark_ddl(columns: Columns) -> str:

@@ -1,8 +1,8 @@
-"""Starts the Glue job: one run for each session whose raw object arrived, and one for each import.
+"""Starts the Glue job: one run for each session or trading day whose raw object arrived, and one for each import.
 
 S3 invokes the function asynchronously, at least once for each object. An invocation that raises is tried again by
 Lambda and in the end kept in the dead-letter queue; one that returns, whatever it returns, is a success. So everything
-that is not done raises, and since every step can run twice, starting a session's run again is harmless.
+that is not done raises, and since every step can run twice, starting a run again is harmless.
 
 Objects that an import brings carry its id in their metadata and start nothing: the import ends with a manifest, whose
 arrival starts one run for all of them. The very version that is announced is asked for its metadata, so a session that
@@ -30,13 +30,15 @@ from bovespa.layout import (
     IMPORT_SUFFIX,
     RAW_PREFIX,
     RAW_SUFFIX,
+    TRADING_PREFIX,
     Import,
     Session,
+    TradingDay,
 )
 
 log = logging.getLogger(__name__)
 
-_OUR_KEYS = ((RAW_PREFIX, RAW_SUFFIX), (IMPORT_PREFIX, IMPORT_SUFFIX))
+_OUR_KEYS = ((RAW_PREFIX, RAW_SUFFIX), (TRADING_PREFIX, RAW_SUFFIX), (IMPORT_PREFIX, IMPORT_SUFFIX))
 
 # Throttling and ConcurrentRunsExceededException are tried again here first: 5 attempts fit well into the function's
 # 60 s, and Lambda's own retries come a minute later.
@@ -47,7 +49,7 @@ _CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_
 class Announcement:
     """One object of ours that S3 says was created."""
 
-    subject: Session | Import
+    subject: Session | TradingDay | Import
     """What a run would be started for; its `str` is the run's `--sessions`."""
     key: str
     version_id: str | None = None
@@ -74,8 +76,8 @@ def announcements(event: Mapping[str, Any], raw_bucket: str) -> list[Announcemen
     """Return the raw objects and the manifests of imports that *event* announces, each once, in order of appearance.
 
     Ignored, because they are foreign and that is all right: the test event that S3 sends when a notification is set,
-    events other than creation, keys that are neither `portfolio/*.parquet` nor `imports/*.json`, and objects without
-    content.
+    events other than creation, keys that are none of `portfolio/*.parquet`, `trading/*.parquet` and `imports/*.json`,
+    and objects without content.
 
     Raises:
         UnexpectedEvent: *event* is not an S3 notification of *raw_bucket* in a version we know, or a key looks like
@@ -114,7 +116,7 @@ def start_runs(
     start_job_run: Callable[..., Mapping[str, Any]],
     import_id_of: Callable[[Announcement], str | None],
 ) -> list[dict[str, str]]:
-    """Start one run of *job_name* for each session and each import, but none for an object that an import brought.
+    """Start one run of *job_name* for each session, trading day and import, but none for what an import brought.
 
     Args:
         announced: What arrived.
@@ -132,7 +134,7 @@ def start_runs(
         if sessions in started:
             continue
         try:
-            brought_by = import_id_of(one) if isinstance(one.subject, Session) else None
+            brought_by = None if isinstance(one.subject, Import) else import_id_of(one)
             if brought_by is not None:
                 log.info("ignored an object of an import", extra={"sessions": sessions, "import_id": brought_by})
                 continue
@@ -172,15 +174,20 @@ def _announcement(record: Mapping[str, Any], raw_bucket: str) -> Announcement | 
     if reason:
         log.info("ignored a record", extra={"reason": reason, "key": key, "event": name})
         return None
-    subject = Session.from_raw_key(key) if key.startswith(RAW_PREFIX) else Import.from_key(key)
-    return Announcement(subject, key, stored.get("versionId"))
+    return Announcement(_subject(key), key, stored.get("versionId"))
+
+
+def _subject(key: str) -> Session | TradingDay | Import:
+    if key.startswith(RAW_PREFIX):
+        return Session.from_raw_key(key)
+    return TradingDay.from_raw_key(key) if key.startswith(TRADING_PREFIX) else Import.from_key(key)
 
 
 def _why_ignored(event_name: str, key: str, size_bytes: int | None) -> str | None:
     if not event_name.startswith("ObjectCreated:"):
         return "nothing was created"
     if not any(key.startswith(prefix) and key.endswith(suffix) for prefix, suffix in _OUR_KEYS):
-        return "the key is neither that of a raw portfolio nor that of a manifest"
+        return "the key is none of a raw portfolio, a raw trading day and a manifest"
     if size_bytes == 0:
         return "the object is empty"
     return None

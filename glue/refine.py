@@ -1,0 +1,135 @@
+"""Raw rows to refined rows: the `.sql` files of this folder, and which of them a run needs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from pyspark.sql.functions import lit
+
+from bovespa.sectors import sector_rows
+from glue.schema import (
+    LEVEL_COLUMNS,
+    PARTITION_COLUMNS,
+    REFINED_COLUMNS,
+    SECTORS,
+    SESSIONS,
+    TRADED_COLUMNS,
+    TRADING,
+    Columns,
+)
+from glue.window import CalendarDay, MarketDay
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+log = logging.getLogger("glue.refine")
+
+_CALENDAR_DDL = (
+    "index_code string, session_date date, session_number int, is_stored boolean, is_output boolean, "
+    "last_rebalance_date date, next_rebalance_date date"
+)
+_MARKET_CALENDAR_DDL = (
+    "session_date date, day_number int, is_stored boolean, follows_stored boolean, is_read boolean, is_output boolean"
+)
+_SECTOR_NAMES_DDL = "sector_label string, sector string, subsector string"
+
+_HOLDING: Columns = PARTITION_COLUMNS
+_INDEX: Columns = (("index_code", "string"),)
+_SESSION: Columns = (("index_code", "string"), ("session_date", "date"))
+
+
+@dataclass(frozen=True, slots=True)
+class Refined:
+    """The rows of the tables that are by index, of the sessions that a run writes: partition keys, then columns."""
+
+    portfolio: DataFrame
+    sessions: DataFrame
+    sectors: DataFrame
+
+
+def show_market(spark: SparkSession, raw_trading: DataFrame, market: Iterable[MarketDay]) -> None:
+    """Make trading days visible to `refine` and `refine_market`.
+
+    Args:
+        spark: The session.
+        raw_trading: `TRADING_RAW_COLUMNS` of every trading day that is read, with `session_date`.
+        market: The trading days of the window.
+    """
+    raw_trading.createOrReplaceTempView("raw_trading")
+    _show(spark, "market_calendar", market, _MARKET_CALENDAR_DDL)
+
+
+def refine_market(spark: SparkSession) -> DataFrame:
+    """Return the rows of table `trading` of the market's output days, after `show_market`."""
+    return _transformed(spark, "trading.sql", TRADING.columns)
+
+
+def refine(
+    spark: SparkSession, raw_holdings: DataFrame, calendar: Iterable[CalendarDay], *, with_market: bool
+) -> Refined:
+    """Return the refined rows of the calendar's output sessions.
+
+    Args:
+        spark: The session.
+        raw_holdings: `RAW_COLUMNS` of every stored session of the window, with `index_code` and `session_date`.
+        calendar: The trading sessions of the window.
+        with_market: Whether `show_market` was called. Without it, what trading days say is null, and costs nothing.
+    """
+    raw_holdings.createOrReplaceTempView("raw_holdings")
+    _show(spark, "calendar", calendar, _CALENDAR_DDL)
+    _show_sector_names(spark, raw_holdings)
+    own = tuple(column for column in REFINED_COLUMNS if column not in TRADED_COLUMNS)
+    portfolio = _transformed(spark, "transformations.sql", _HOLDING + own).persist()
+    portfolio.createOrReplaceTempView("refined")
+    sectors = _transformed(spark, "sectors.sql", _INDEX + SECTORS.columns)
+    own = tuple(column for column in SESSIONS.columns if column not in LEVEL_COLUMNS)
+    sessions = _transformed(spark, "sessions.sql", _INDEX + own)
+    if not with_market:
+        return Refined(_with_nulls(portfolio, TRADED_COLUMNS), _with_nulls(sessions, LEVEL_COLUMNS), sectors)
+    spark.sql(_sql("closes.sql")).persist().createOrReplaceTempView("closes")
+    traded = spark.sql(_sql("holdings_traded.sql")).persist()
+    traded.createOrReplaceTempView("traded")
+    levels = _transformed(spark, "sessions_traded.sql", _SESSION + LEVEL_COLUMNS)
+    return Refined(
+        _joined(portfolio, _selected(traded, _HOLDING + TRADED_COLUMNS), on=_HOLDING),
+        _joined(sessions, levels, on=_SESSION),
+        sectors,
+    )
+
+
+def _show(spark: SparkSession, name: str, days: Iterable[CalendarDay] | Iterable[MarketDay], ddl: str) -> None:
+    rows = [astuple(day) for day in days]
+    spark.createDataFrame(rows, ddl).createOrReplaceTempView(name)
+
+
+def _show_sector_names(spark: SparkSession, raw_holdings: DataFrame) -> None:
+    labels = {row[0] for row in raw_holdings.select("sector_label").distinct().collect()} - {None}
+    names = sector_rows(labels)
+    if unknown := sorted(labels.difference(label for label, _, _ in names)):
+        log.warning("sector spellings are unknown; add them to bovespa/sectors.py", extra={"labels": unknown})
+    spark.createDataFrame(names, _SECTOR_NAMES_DDL).createOrReplaceTempView("sector_names")
+
+
+def _transformed(spark: SparkSession, name: str, columns: Columns) -> DataFrame:
+    return _selected(spark.sql(_sql(name)), columns)
+
+
+def _sql(name: str) -> str:
+    return files("glue").joinpath(name).read_text(encoding="utf-8")
+
+
+def _selected(frame: DataFrame, columns: Columns) -> DataFrame:
+    return frame.select(*(name for name, _ in columns))
+
+
+def _with_nulls(frame: DataFrame, columns: Columns) -> DataFrame:
+    return frame.select("*", *(lit(None).cast(kind).alias(name) for name, kind in columns))
+
+
+def _joined(frame: DataFrame, others: DataFrame, *, on: Columns) -> DataFrame:
+    """Every row of *frame* with the columns of *others*, which are null where it has none."""
+    return frame.join(others, [name for name, _ in on], "left")

@@ -1,0 +1,113 @@
+"""Refined rows to objects, of every table; nothing of it is registered yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bovespa.layout import Session, TradingDay
+from glue.compact_writer import STORED_DDL, compact_writer
+from glue.lake import delete_compact, s3_client
+from glue.raw_reader import HOLDINGS_DDL, QUOTES_DDL, REQUESTED_DAYS_DDL, REQUESTED_DDL, raw_reader, trading_reader
+from glue.refine import Refined, refine, refine_market, show_market
+from glue.refined_writer import WRITTEN_DDL, WrittenSession, from_row, partition_writer
+from glue.schema import SECTORS, SESSIONS, TRADING
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+    from glue.subjects import Plan
+
+_SESSIONS_A_TASK = 32
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenTradingDay:
+    """What one trading day's object holds after the run."""
+
+    day: TradingDay
+    tickers: int
+    objects_put: int
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a run wrote, in order."""
+
+    sessions: Sequence[WrittenSession]
+    trading_days: Sequence[WrittenTradingDay]
+
+
+def write(spark: SparkSession, plan: Plan, *, raw_bucket: str, refined_bucket: str) -> Written:
+    """Refine and write what *plan* says, from raw objects in exactly the versions that it lists.
+
+    Raises:
+        PySparkException: Among others, an object was replaced or deleted since it was listed.
+        RuntimeError: Rows of a session or trading day are missing.
+    """
+    if not (plan.sessions or plan.trading_days):
+        return Written((), ())
+    # 200 shuffle partitions, Spark's default, would be 200 tasks for 90 rows.
+    most = max(len(plan.sessions), len(plan.trading_days))
+    spark.conf.set("spark.sql.shuffle.partitions", str(_tasks(spark, most)))
+    try:
+        if plan.trading_days_read:
+            show_market(spark, _read_trading(spark, raw_bucket, plan).persist(), plan.market)
+        sessions = _write_sessions(spark, plan, raw_bucket, refined_bucket) if plan.sessions else []
+        trading_days = _write_market(spark, plan, refined_bucket) if plan.trading_days else []
+    finally:
+        spark.catalog.clearCache()
+    if [one.session for one in sessions] != plan.sessions:
+        raise RuntimeError(f"{len(plan.sessions)} sessions were to be written, {len(sessions)} were.")
+    if [one.day for one in trading_days] != plan.trading_days:
+        raise RuntimeError(f"{len(plan.trading_days)} trading days were to be written, {len(trading_days)} were.")
+    return Written(sessions, trading_days)
+
+
+def _write_sessions(spark: SparkSession, plan: Plan, raw_bucket: str, bucket: str) -> list[WrittenSession]:
+    raw_holdings = _read_holdings(spark, raw_bucket, plan).persist()
+    refined: Refined = refine(spark, raw_holdings, plan.calendar, with_market=bool(plan.trading_days_read))
+    tasks = _tasks(spark, len(plan.sessions))
+    whole = _whole(refined.portfolio, tasks, "index_code", "session_date")
+    rows = whole.mapInArrow(partition_writer(bucket), WRITTEN_DDL).collect()
+    written = sorted((from_row(row) for row in rows), key=lambda one: one.session)
+    for table, frame in ((SESSIONS, refined.sessions), (SECTORS, refined.sectors)):
+        whole = _whole(frame, tasks, "index_code", "session_date")
+        stored = whole.mapInArrow(compact_writer(bucket, table), STORED_DDL).collect()
+        found = {Session(row["index_code"], row["session_date"]) for row in stored}
+        absent = [one.session for one in written if one.session not in found]
+        if absent and table is SESSIONS:
+            raise RuntimeError(f"sessions.sql gave no row for {absent[0]}, the first of {len(absent)}.")
+        delete_compact(s3_client(), bucket, table, absent)
+    return written
+
+
+def _write_market(spark: SparkSession, plan: Plan, bucket: str) -> list[WrittenTradingDay]:
+    whole = _whole(refine_market(spark), _tasks(spark, len(plan.trading_days)), "session_date")
+    stored = whole.mapInArrow(compact_writer(bucket, TRADING), STORED_DDL).collect()
+    written = [WrittenTradingDay(TradingDay(row["session_date"]), row["rows"], row["objects_put"]) for row in stored]
+    return sorted(written, key=lambda one: one.day)
+
+
+def _tasks(spark: SparkSession, sessions: int) -> int:
+    """As many tasks as there are cores, or so many that none holds too many sessions; never more than sessions."""
+    return max(1, min(sessions, max(spark.sparkContext.defaultParallelism, -(-sessions // _SESSIONS_A_TASK))))
+
+
+def _whole(rows: DataFrame, tasks: int, *keys: str) -> DataFrame:
+    """All rows of equal *keys* in one task."""
+    return rows.repartition(tasks, *keys) if tasks > 1 else rows.coalesce(1)
+
+
+def _read_holdings(spark: SparkSession, bucket: str, plan: Plan) -> DataFrame:
+    wanted = [
+        (session.index_code, session.session_date, version)
+        for session, version in sorted(plan.versions.sessions.items())
+    ]
+    return spark.createDataFrame(wanted, REQUESTED_DDL).mapInArrow(raw_reader(bucket), HOLDINGS_DDL)
+
+
+def _read_trading(spark: SparkSession, bucket: str, plan: Plan) -> DataFrame:
+    wanted = [(day.session_date, plan.versions.trading_days[day]) for day in plan.trading_days_read]
+    return spark.createDataFrame(wanted, REQUESTED_DAYS_DDL).mapInArrow(trading_reader(bucket), QUOTES_DDL)
