@@ -10,6 +10,20 @@ from tests.reckoning import File, decimal, read, refined_rows, text, whole
 
 Row = dict[str, str | None]
 
+OF_TRADING_DAYS = (
+    "index_level",
+    "previous_index_level",
+    "index_change_points",
+    "index_change_pct",
+    "trades",
+    "volume_brl",
+    "holdings_traded",
+    "participations_compared",
+    "participations_reproduced",
+    "participation_max_difference_pp",
+)
+"""Columns that are null without trading days; `tests.trading_reckoning` has them."""
+
 
 def session_rows(contents: Iterable[bytes]) -> dict[tuple[str, str], Row]:
     """Return every column of every row of `sessions`, as the text that Athena gives, by index and session."""
@@ -115,6 +129,7 @@ def _session(file: File, holdings: dict[str, Row], before: File | None) -> Row:
         "is_rebalance": str(any_row["last_rebalance_date"] == str(file.session_date)),
         **{name: any_row[name] for name in of_the_session},
         **compared,
+        **dict.fromkeys(OF_TRADING_DAYS),
     }
 
 

@@ -9,12 +9,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from bovespa.layout import RefinedPartition, Session
+from bovespa.cotahist import CotahistReader
+from bovespa.cotahist_archive import open_cotahist
+from bovespa.layout import RefinedPartition, Session, TradingDay
 from bovespa.portfolio_csv import parse_csv
 from bovespa.records import Provenance
+from bovespa.source_files import SourceFile
 from local.athena import Answer, ask
 from local.cloud import Cloud, running_cloud
 from s3_bucket_manager.manager import RawStore
+from s3_bucket_manager.trading_store import TradingStore
 from tests.until import until
 
 FINISHED = ("SUCCEEDED", "FAILED", "STOPPED", "TIMEOUT")
@@ -48,10 +52,29 @@ class Lake:
         RawStore(self.cloud.client("s3"), self.raw).store(portfolio, content, provenance)
         return Session(portfolio.index_code, portfolio.session_date)
 
-    def wait_until_refined(self, *sessions: Session) -> None:
-        """Wait until each session's receipt names the raw object that is there now, and no run is under way."""
+    def store_trading_day(self, content: bytes) -> TradingDay:
+        """Put a trading day where the API would put it."""
+        source = SourceFile.of_bytes(content)
+        with source.open() as file, open_cotahist(file) as stream:
+            reader = CotahistReader(stream)
+            quotes = list(reader)
+        assert reader.file_date is not None
+        day = TradingDay(reader.file_date)
+        provenance = Provenance(
+            index_code="",
+            url="http://127.0.0.1/test",
+            file_name="test.txt",
+            received_at=dt.datetime.now(dt.UTC),
+            way="test",
+            code_version="test",
+        )
+        TradingStore(self.cloud.client("s3"), self.raw).store(day, quotes, source, provenance)
+        return day
 
-        def current(session: Session) -> bool:
+    def wait_until_refined(self, *sessions: Session | TradingDay) -> None:
+        """Wait until each one's receipt names the raw object that is there now, and no run is under way."""
+
+        def current(session: Session | TradingDay) -> bool:
             s3 = self.cloud.client("s3")
             etag = s3.head_object(Bucket=self.raw, Key=session.raw_key)["ETag"].strip('"')
             return [key.rpartition("/")[2] for key in self.keys(session.receipts_prefix)] == [f"{etag}.json"]
@@ -111,7 +134,7 @@ class Lake:
         runs: list[dict[str, Any]] = self.cloud.client("glue").get_job_runs(JobName="bovespa-refine")["JobRuns"]
         return runs
 
-    def runs_of(self, session: Session) -> list[dict[str, Any]]:
+    def runs_of(self, session: Session | TradingDay) -> list[dict[str, Any]]:
         return [run for run in self.runs() if run["Arguments"].get("--sessions") == str(session)]
 
 

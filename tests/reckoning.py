@@ -60,6 +60,21 @@ SECTOR_NAMES = {
 }
 """What the spellings in the recordings and in the synthetic sessions mean, written down by hand."""
 
+OF_TRADING_DAYS = (
+    "trades",
+    "transaction_frequency",
+    "index_trades_pct",
+    "volume_brl",
+    "index_volume_pct",
+    "close_price_brl",
+    "close_price_date",
+    "market_value_brl",
+    "closing_participation_pct",
+    "participation_drift_pp",
+    "index_contribution_points",
+)
+"""Columns that are null without trading days; `tests.trading_reckoning` has them."""
+
 
 @dataclass(frozen=True)
 class File:
@@ -113,7 +128,7 @@ def _session(file: File, held: list[File]) -> dict[Key, dict[str, str | None]]:
     ranked_before = sorted(before.values(), key=lambda row: (-decimal(row["Part. (%)"]), row["Código"]))
     rank_before = {row["Código"]: rank for rank, row in enumerate(ranked_before, start=1)}
     rebalanced = last_rebalance(file.session_date)
-    sessions = sorted({*_sessions(), *(other.session_date for other in held)})
+    sessions = sorted({*trading_sessions(), *(other.session_date for other in held)})
     cumulative = Decimal("0.000")
     rows: dict[Key, dict[str, str | None]] = {}
     for rank, row in enumerate(ranked, start=1):
@@ -173,13 +188,14 @@ def _session(file: File, held: list[File]) -> dict[Key, dict[str, str | None]]:
             "participation_rank_change": text(rank_change),
             "cumulative_participation_pct": str(cumulative),
             "participation_level": "A" if cumulative <= 50 else "B" if cumulative <= 80 else "C",
+            **dict.fromkeys(OF_TRADING_DAYS),
         }
     return rows
 
 
 def _window(session_date: dt.date, held: list[dt.date]) -> list[dt.date]:
     """The held dates among the last 21 trading sessions, this one included."""
-    sessions = sorted({*_sessions(), *held})
+    sessions = sorted({*trading_sessions(), *held})
     position = sessions.index(session_date)
     return sorted(set(sessions[max(0, position - 20) : position + 1]) & set(held))
 
@@ -197,7 +213,7 @@ def last_rebalance(day: dt.date) -> dt.date:
 @cache
 def _rebalances() -> list[dt.date]:
     """The first Mondays of January, May and September, or the sessions after them where B3 was closed."""
-    sessions = _sessions()
+    sessions = trading_sessions()
     mondays = [
         next(date for date in (dt.date(year, month, n) for n in range(1, 8)) if date.weekday() == 0)
         for year in range(sessions[0].year, sessions[-1].year)
@@ -207,7 +223,8 @@ def _rebalances() -> list[dt.date]:
 
 
 @cache
-def _sessions() -> list[dt.date]:
+def trading_sessions() -> list[dt.date]:
+    """Return the trading sessions of B3 from 2018 to 2028."""
     calendar = exchange_calendars.get_calendar("BVMF", start="2018-01-01", end="2028-12-31")
     return [session.date() for session in calendar.sessions]
 
