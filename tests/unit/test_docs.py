@@ -26,8 +26,9 @@ from bovespa import errors
 from bovespa.layout import Receipt, Session, TradingDay, trading_year_source_key
 from bovespa.portfolio_csv import parse_csv
 from bovespa.settings import Settings
-from glue.job import ALL_SESSIONS, parse_arguments
+from glue.job import parse_arguments
 from glue.schema import REFINED_COLUMNS
+from glue.subjects import EVERYTHING, Subjects
 from infrastructure import data_dictionary
 from infrastructure.template import TEMPLATE, read
 from local.synthetic import synthetic_csv
@@ -254,8 +255,8 @@ def test_the_runs_of_the_runbook_are_understood_by_the_job() -> None:
         assert job == Settings.glue_job
         given = json.loads(arguments)
         asked.append(parse_arguments([*others, *(part for pair in given.items() for part in pair)]).sessions)
-    assert None in asked, f"no run over {ALL_SESSIONS!r}"
-    assert (Session("IBOV", dt.date(2025, 2, 3)),) in asked
+    assert None in asked, f"no run over {EVERYTHING!r}"
+    assert Subjects(frozenset({Session("IBOV", dt.date(2025, 2, 3))}), frozenset()) in asked
 
 
 def test_the_runbook_says_what_every_finding_of_the_doctor_means() -> None:

@@ -14,13 +14,14 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from bovespa.errors import ConfigurationError, UnexpectedEvent
-from bovespa.layout import Import, Session
+from bovespa.layout import Import, Session, TradingDay
 from lambda_handler import lambda_handler as function
 from lambda_handler.lambda_handler import Announcement, announcements, import_id, lambda_handler, start_runs
 
 BUCKET = "bovespa-raw-111122223333-sa-east-1"
 FIRST = Session("IBOV", dt.date(2025, 2, 3))
 SECOND = Session("SMLL", dt.date(2025, 2, 4))
+DAY = TradingDay(dt.date(2025, 2, 4))
 
 
 def record(key: str, /, **changes: Any) -> dict[str, Any]:
@@ -55,12 +56,12 @@ def event(*records: Mapping[str, Any]) -> dict[str, Any]:
     return {"Records": list(records)}
 
 
-def subjects(sent: Mapping[str, Any], bucket: str) -> list[Session | Import]:
+def subjects(sent: Mapping[str, Any], bucket: str) -> list[Session | TradingDay | Import]:
     return [announced.subject for announced in announcements(sent, bucket)]
 
 
-def arrival(subject: Session | Import, version_id: str | None = "v1") -> Announcement:
-    return Announcement(subject, subject.raw_key if isinstance(subject, Session) else subject.key, version_id)
+def arrival(subject: Session | TradingDay | Import, version_id: str | None = "v1") -> Announcement:
+    return Announcement(subject, subject.key if isinstance(subject, Import) else subject.raw_key, version_id)
 
 
 def nobodys(_announced: Announcement) -> None:
@@ -84,6 +85,15 @@ class Runs:
 
 def test_a_raw_object_asks_for_its_session() -> None:
     assert subjects(event(record(FIRST.raw_key)), BUCKET) == [FIRST]
+
+
+def test_a_raw_trading_day_asks_for_itself() -> None:
+    assert subjects(event(record(DAY.raw_key), record(FIRST.raw_key)), BUCKET) == [DAY, FIRST]
+
+
+def test_a_key_that_looks_like_a_trading_day_and_names_none_is_an_error() -> None:
+    with pytest.raises(UnexpectedEvent, match="raw trading day"):
+        announcements(event(record("trading/session_date=20250230/trading.parquet")), BUCKET)
 
 
 def test_a_key_with_every_sign_encoded_is_understood() -> None:
@@ -288,6 +298,13 @@ def test_a_manifest_asks_for_one_run_over_its_import() -> None:
 def test_a_key_that_looks_like_a_manifest_and_is_not_is_an_error(key: str) -> None:
     with pytest.raises(UnexpectedEvent):
         announcements(event(record(key)), BUCKET)
+
+
+def test_a_trading_day_starts_its_run_unless_an_import_brought_it() -> None:
+    runs = Runs()
+    brought = {arrival(DAY, "v1"): "0f"}
+    start_runs([arrival(DAY, "v1"), arrival(DAY, "v2")], "bovespa-refine", runs, brought.get)
+    assert [request["Arguments"] for request in runs.requests] == [{"--sessions": "trading/2025-02-04"}]
 
 
 def test_an_object_that_an_import_brought_starts_nothing_and_says_so(caplog: pytest.LogCaptureFixture) -> None:

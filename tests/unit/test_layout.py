@@ -10,11 +10,13 @@ import pytest
 from bovespa.errors import InvalidRequest, UnexpectedEvent
 from bovespa.imports import ImportManifest
 from bovespa.layout import (
+    CompactYear,
     Import,
     Receipt,
     RefinedPartition,
     Session,
     TradingDay,
+    TradingReceipt,
     quarantine_key,
     trading_year_source_key,
 )
@@ -30,6 +32,25 @@ def test_keys_are_those_of_the_contract() -> None:
     assert partition.key == "portfolio/index_code=IBOV/session_date=2025-02-03/ticker=PETR4/portfolio.parquet"
     received_at = dt.datetime(2025, 2, 3, 20, 5, 6, tzinfo=dt.timezone(dt.timedelta(hours=-3)))
     assert quarantine_key(received_at, "ab", ".json") == "quarantine/2025-02-03T230506Z/ab.json"
+
+
+def test_keys_of_a_trading_day_have_no_index() -> None:
+    receipt = TradingReceipt(DAY, "d41d8cd98f00b204e9800998ecf8427e")
+    assert receipt.key == "receipts/trading/session_date=2021-03-26/d41d8cd98f00b204e9800998ecf8427e.json"
+    assert TradingReceipt.from_key(receipt.key) == receipt
+    year = CompactYear.of("trading", DAY)
+    assert year.values == ("2025",)
+    assert year.key(DAY.session_date) == "trading/session_year=2021/sessions/2021-03-26.parquet"
+    assert year.session_date(year.key(DAY.session_date)) == DAY.session_date
+    with pytest.raises(UnexpectedEvent):
+        year.session(year.key(DAY.session_date))
+    assert CompactYear.of("sessions", SESSION).values == ("IBOV", "2025")
+
+
+@pytest.mark.parametrize("key", [Receipt(SESSION, "0f").key, "receipts/trading/session_date=2025-02-30/0f.json"])
+def test_other_keys_are_not_receipts_of_trading_days(key: str) -> None:
+    with pytest.raises(UnexpectedEvent):
+        TradingReceipt.from_key(key)
 
 
 def test_keys_round_trip() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import re
 import zipfile
 from collections.abc import Iterator
 from typing import Any
@@ -17,9 +18,12 @@ from bovespa.layout import (
     IMPORT_SUFFIX,
     RAW_PREFIX,
     RAW_SUFFIX,
+    TRADING_PREFIX,
+    CompactYear,
     Import,
     RefinedPartition,
     Session,
+    TradingDay,
     quarantine_key,
 )
 from bovespa.settings import Settings
@@ -29,12 +33,16 @@ from glue.schema import (
     PARTITION_COLUMNS,
     REFINED_COLUMNS,
     SECTORS,
-    YEAR_COLUMNS,
+    TRADING,
+    TRADING_RAW_COLUMNS,
     CompactTable,
+    arrow_schema,
 )
 from infrastructure.package import build
 from infrastructure.template import TEMPLATE, read
+from s3_bucket_manager.trading_parquet import TRADING_SCHEMA
 
+DAY = TradingDay(dt.date(2025, 2, 3))
 TEXT = TEMPLATE.read_text(encoding="utf-8")
 SOURCE = read(TEXT)
 RESOURCES: dict[str, Any] = SOURCE["Resources"]
@@ -111,10 +119,10 @@ def test_the_function_may_start_the_job_and_nothing_else_of_glue() -> None:
     ]
 
 
-def test_the_function_may_read_raw_portfolios_and_no_other_object() -> None:
-    statements = [found for name, found in granted() if name == "StartRefineRole" and "s3:" in str(found["Action"])]
-    assert [found["Resource"]["Fn::Sub"].rpartition(":::")[2] for found in statements] == [
-        f"${{Name}}-raw-${{AWS::AccountId}}-${{AWS::Region}}/{RAW_PREFIX}*"
+def test_the_function_may_read_raw_portfolios_and_trading_days_and_no_other_object() -> None:
+    (statement,) = [found for name, found in granted() if name == "StartRefineRole" and "s3:" in str(found["Action"])]
+    assert [found["Fn::Sub"].rpartition(":::")[2] for found in statement["Resource"]] == [
+        f"${{Name}}-raw-${{AWS::AccountId}}-${{AWS::Region}}/{prefix}*" for prefix in (RAW_PREFIX, TRADING_PREFIX)
     ]
 
 
@@ -135,8 +143,8 @@ def test_the_api_may_write_where_its_keys_are() -> None:
     allowed = [resource["Fn::Sub"].partition("${RawBucket}/")[2] for resource in statement["Resource"]]
     session = Session.parse("IBOV/2025-02-03")
     refused = quarantine_key(dt.datetime(2025, 2, 3, 9, tzinfo=dt.UTC), "0f", ".csv")
-    keys = [session.raw_key, session.source_key("0f"), refused]
-    assert [[key.startswith(prefix.removesuffix("*")) for prefix in allowed].count(True) for key in keys] == [1, 1, 1]
+    keys = [session.raw_key, session.source_key("0f"), DAY.raw_key, DAY.source_key("0f", ".zip"), refused]
+    assert [[key.startswith(prefix.removesuffix("*")) for prefix in allowed].count(True) for key in keys] == [1] * 5
     (manifests,) = [found for name, found in granted() if name == "ApiAccess" and found["Sid"] == "AnnounceImports"]
     assert manifests["Action"] == "s3:PutObject"
     assert manifests["Resource"] == {"Fn::Sub": f"arn:${{AWS::Partition}}:s3:::${{RawBucket}}/{IMPORT_PREFIX}*"}
@@ -188,8 +196,9 @@ def test_the_notification_announces_exactly_the_raw_keys() -> None:
             "Function": {"Fn::GetAtt": "StartRefine.Arn"},
             "Filter": {"S3Key": {"Rules": [{"Name": "prefix", "Value": prefix}, {"Name": "suffix", "Value": suffix}]}},
         }
-        for prefix, suffix in ((RAW_PREFIX, RAW_SUFFIX), (IMPORT_PREFIX, IMPORT_SUFFIX))
+        for prefix, suffix in ((RAW_PREFIX, RAW_SUFFIX), (TRADING_PREFIX, RAW_SUFFIX), (IMPORT_PREFIX, IMPORT_SUFFIX))
     ]
+    assert DAY.raw_key.startswith(TRADING_PREFIX)
     made_by = Import("0f")
     assert made_by.key.startswith(IMPORT_PREFIX)
     assert made_by.key.endswith(IMPORT_SUFFIX)
@@ -251,6 +260,7 @@ def test_packages_have_the_parameters_of_the_template() -> None:
     assert set(build().parameters) < set(SOURCE["Parameters"])
 
 
+TABLES = [table["TableInput"] for table in of_type("AWS::Glue::Table").values()]
 TABLE = RESOURCES["PortfolioTable"]["Properties"]["TableInput"]
 COLUMNS = TABLE["StorageDescriptor"]["Columns"]
 
@@ -261,22 +271,54 @@ def test_the_columns_are_those_that_the_job_writes() -> None:
 
 def test_the_doctor_and_the_job_know_the_same_compact_tables() -> None:
     assert tuple(table.name for table in COMPACT_TABLES) == layout.COMPACT_TABLES
+    assert TRADING.name == layout.TRADING_TABLE
     assert SECTORS.name == layout.SECTORS_TABLE
 
 
-@pytest.mark.parametrize("table", COMPACT_TABLES, ids=lambda table: table.name)
+@pytest.mark.parametrize("table", [*COMPACT_TABLES, TRADING], ids=lambda table: table.name)
 def test_the_compact_tables_are_those_that_the_job_writes(table: CompactTable) -> None:
     declared = {one["TableInput"]["Name"]: one["TableInput"] for one in of_type("AWS::Glue::Table").values()}[
         table.name
     ]
     columns = declared["StorageDescriptor"]["Columns"]
     assert tuple((column["Name"], column["Type"]) for column in columns) == table.columns
-    assert tuple((key["Name"], key["Type"]) for key in declared["PartitionKeys"]) == YEAR_COLUMNS
+    assert tuple((key["Name"], key["Type"]) for key in declared["PartitionKeys"]) == table.partition_keys
+    subject = Session("IBOV", DAY.session_date) if table.is_by_index else DAY
+    in_path = re.findall("([a-z_]+)=", CompactYear.of(table.name, subject).prefix)
+    assert in_path == [key["Name"] for key in declared["PartitionKeys"]]
     assert declared["StorageDescriptor"]["Location"] == {"Fn::Sub": f"s3://${{RefinedBucket}}/{table.name}/"}
     comments = {column["Name"]: column["Comment"] for column in COLUMNS}
     shown = {column["Name"]: column["Comment"] for column in columns}
     if table is HOLDINGS:
         assert {name: shown[name] for name in comments} == comments
+
+
+def test_the_job_reads_the_columns_of_a_trading_day_that_the_store_writes() -> None:
+    """Names, types and order; in a file of the store some are not null, which the job takes as it comes."""
+    read = arrow_schema(TRADING_RAW_COLUMNS)
+    assert [(field.name, field.type) for field in read] == [(field.name, field.type) for field in TRADING_SCHEMA]
+
+
+@pytest.mark.parametrize("prefix", [TRADING_PREFIX, RAW_PREFIX])
+def test_the_job_may_read_what_it_is_started_for(prefix: str) -> None:
+    (statement,) = [found for name, found in granted() if name == "RefineRole" and found["Sid"] == "ReadRawSessions"]
+    assert {"Fn::Sub": f"arn:${{AWS::Partition}}:s3:::${{RawBucket}}/{prefix}*"} in statement["Resource"]
+
+
+@pytest.mark.parametrize(
+    ("role", "sid"), [("RefineRole", "ReplaceRefinedSessions"), ("AnalystAccess", "ReadRefinedSessions")]
+)
+def test_every_table_is_within_the_rights_of_who_writes_and_of_who_asks(role: str, sid: str) -> None:
+    (statement,) = [found for name, found in granted() if name == role and found["Sid"] == sid]
+    allowed = {resource["Fn::Sub"].rpartition("${RefinedBucket}/")[2] for resource in statement["Resource"]}
+    assert allowed - {"receipts/*"} == {f"{table['Name']}/*" for table in TABLES}
+
+
+@pytest.mark.parametrize(("role", "sid"), [("RefineRole", "RegisterPartitions"), ("ApiAccess", "ComparePartitions")])
+def test_every_table_has_its_partitions_registered_and_compared(role: str, sid: str) -> None:
+    (statement,) = [found for name, found in granted() if name == role and found["Sid"] == sid]
+    named = re.findall(r"table/\$\{Database\}/\$\{(\w+)\}", str(statement["Resource"]))
+    assert sorted(named) == sorted(of_type("AWS::Glue::Table"))
 
 
 def test_the_partition_keys_are_those_of_the_path() -> None:
@@ -293,7 +335,14 @@ def test_no_column_is_also_a_partition_key() -> None:
     assert not {column["Name"] for column in COLUMNS} & {key["Name"] for key in TABLE["PartitionKeys"]}
 
 
-@pytest.mark.parametrize("column", [*COLUMNS, *TABLE["PartitionKeys"]], ids=lambda column: column["Name"])
+@pytest.mark.parametrize(
+    "column",
+    [
+        pytest.param(column, id=f"{table['Name']}.{column['Name']}")
+        for table in TABLES
+        for column in (*table["StorageDescriptor"]["Columns"], *table["PartitionKeys"])
+    ],
+)
 def test_every_column_is_named_in_lower_case_and_explained(column: dict[str, str]) -> None:
     assert column["Name"] == column["Name"].lower()
     assert 20 < len(column["Comment"]) <= 255
