@@ -14,6 +14,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "holdings": _HOLDING,
     "sessions": ("index_code", "session_date"),
     "sectors": ("index_code", "session_date", "sector", "subsector"),
+    "trading": ("session_date", "ticker"),
 }
 """The tables that a run writes, and the columns that tell their rows apart."""
 

@@ -20,7 +20,16 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from bovespa.errors import BovespaError, ConfigurationError, UnexpectedEvent
-from bovespa.layout import COMPACT_TABLES, RAW_PREFIX, RECEIPTS_PREFIX, Receipt, Session
+from bovespa.layout import (
+    RAW_PREFIX,
+    RECEIPTS_PREFIX,
+    TRADING_PREFIX,
+    TRADING_RECEIPTS_PREFIX,
+    Receipt,
+    Session,
+    TradingDay,
+    TradingReceipt,
+)
 from bovespa.session_state import ALL_SESSIONS, REFINED_BUCKET_ARGUMENT, SESSIONS_ARGUMENT
 from infrastructure.athena import Answer, ask
 from infrastructure.compare import KEYS, Comparison, compare
@@ -45,8 +54,8 @@ class AsideReport:
 
     run_id: str
     run_s: float
-    sessions: int
-    """Raw sessions that it was computed from."""
+    raw_objects: int
+    """Raw sessions and trading days that it was computed from."""
     tables: tuple[Comparison, ...]
     notes: tuple[str, ...]
     """Why a difference may be none: what else went on meanwhile."""
@@ -62,7 +71,7 @@ class AsideReport:
             "mode": "aside",
             "run_id": self.run_id,
             "run_s": round(self.run_s, 1),
-            "sessions": self.sessions,
+            "raw_objects": self.raw_objects,
             "equal": self.is_good,
             "tables": [one.as_json() for one in self.tables],
             "notes": list(self.notes),
@@ -94,7 +103,7 @@ class AsideReport:
             lines += [f"{one.table} {example}" for example in one.examples]
         lines += self.notes
         verdict = "The live tables are" if self.is_good else "The live tables are NOT"
-        return [*lines, f"{verdict} what {self.sessions} raw sessions give, row for row (run {self.run_s:.0f} s)."]
+        return [*lines, f"{verdict} what {self.raw_objects} raw objects give, row for row (run {self.run_s:.0f} s)."]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +112,8 @@ class InPlaceReport:
 
     run_id: str
     run_s: float
-    sessions: int
-    """Raw sessions."""
+    raw_objects: int
+    """Raw sessions and trading days."""
     refined: int
     """Those of them whose current version is visible."""
     years: int
@@ -115,7 +124,7 @@ class InPlaceReport:
     @property
     def is_good(self) -> bool:
         """Whether every raw session is visible."""
-        return self.refined == self.sessions
+        return self.refined == self.raw_objects
 
     def as_json(self) -> dict[str, object]:
         """What a caller is told, in terms of JSON."""
@@ -123,7 +132,7 @@ class InPlaceReport:
             "mode": "in_place",
             "run_id": self.run_id,
             "run_s": round(self.run_s, 1),
-            "sessions": self.sessions,
+            "raw_objects": self.raw_objects,
             "refined": self.refined,
             "years": self.years,
             "merged_years": self.merged_years,
@@ -133,7 +142,7 @@ class InPlaceReport:
         """What a person is told."""
         lines = [
             f"Run {self.run_id} succeeded after {self.run_s:.0f} s.",
-            f"{self.refined} of {self.sessions} raw sessions are refined.",
+            f"{self.refined} of {self.raw_objects} raw objects are refined.",
             f"{self.merged_years} of {self.years} years of the compact tables are merged.",
         ]
         return lines if self.is_good else [*lines, "The others arrived since; `flask --app app doctor` names them."]
@@ -171,14 +180,19 @@ class Rebuild:
         self._timeout_min = timeout_min
         self._report = report
 
-    def raw_sessions(self) -> dict[Session, str]:
-        """Return every raw session and its version."""
-        found = {}
-        for key, etag in self._objects(self._raw, RAW_PREFIX):
-            try:
-                found[Session.from_raw_key(key)] = etag
-            except UnexpectedEvent:
-                continue  # the doctor names it
+    def raw_objects(self) -> dict[Session | TradingDay, str]:
+        """Return every raw session and trading day, and its version."""
+        found: dict[Session | TradingDay, str] = {}
+        kinds: tuple[tuple[str, Callable[[str], Session | TradingDay]], ...] = (
+            (RAW_PREFIX, Session.from_raw_key),
+            (TRADING_PREFIX, TradingDay.from_raw_key),
+        )
+        for prefix, from_raw_key in kinds:
+            for key, etag in self._objects(self._raw, prefix):
+                try:
+                    found[from_raw_key(key)] = etag
+                except UnexpectedEvent:
+                    continue  # the doctor names it
         return found
 
     def aside(self, *, keep: bool = False) -> AsideReport:
@@ -197,7 +211,7 @@ class Rebuild:
         self._refuse_company()
         tables = [self._table(name) for name in KEYS]
         self._scratch.clear()
-        before = self.raw_sessions()
+        before = self.raw_objects()
         run_id = ""
         try:
             self._scratch.make(tables, self._refined)
@@ -232,14 +246,18 @@ class Rebuild:
         """
         run_id = self._runs.start({SESSIONS_ARGUMENT: ALL_SESSIONS}, timeout_min=self._timeout_min)
         run_s = self._runs.follow(run_id, timeout_min=self._timeout_min)
-        raw = self.raw_sessions()
-        receipts = {key for key, _ in self._objects(self._refined, RECEIPTS_PREFIX)}
-        refined = sum(Receipt(session, version).key in receipts for session, version in raw.items())
-        locations = [location for table in COMPACT_TABLES for location in self._locations(table)]
+        raw = self.raw_objects()
+        receipts = {
+            key
+            for prefix in (RECEIPTS_PREFIX, TRADING_RECEIPTS_PREFIX)
+            for key, _ in self._objects(self._refined, prefix)
+        }
+        refined = sum(_receipt_key(session, version) in receipts for session, version in raw.items())
+        locations = [location for table in KEYS.keys() - {"portfolio"} for location in self._locations(table)]
         return InPlaceReport(
             run_id,
             run_s,
-            sessions=len(raw),
+            raw_objects=len(raw),
             refined=refined,
             years=len(locations),
             merged_years=sum("/merged/" in location for location in locations),
@@ -268,12 +286,14 @@ class Rebuild:
         self._report(f"{found.table} {'is equal' if found.is_equal else 'DIFFERS'}, {found.rows_live:,} rows")
         return found
 
-    def _notes(self, before: dict[Session, str]) -> list[str]:
-        after = self.raw_sessions()
+    def _notes(self, before: dict[Session | TradingDay, str]) -> list[str]:
+        after = self.raw_objects()
         notes = []
         changed = {session for session, version in before.items() ^ after.items()}
         if changed:
-            notes.append(f"{len(changed)} raw sessions changed meanwhile, {min(changed)} for one: rebuild again.")
+            notes.append(
+                f"{len(changed)} raw objects changed meanwhile, {min(map(str, changed))} for one: rebuild again."
+            )
         if runs := self._runs.under_way():
             notes.append(f"Run {runs[0]['Id']} is changing the live tables: rebuild again when it is over.")
         return notes
@@ -344,14 +364,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _confirmed(rebuild: Rebuild, *, in_place: bool) -> bool:
-    count = len(rebuild.raw_sessions())
+    count = len(rebuild.raw_objects())
     if in_place:
-        _say(f"One run over {count} raw sessions replaces what is wrong in the live lake.")
+        _say(f"One run over {count} raw objects replaces what is wrong in the live lake.")
     else:
-        _say(f"One run over {count} raw sessions writes to {rebuild.names.bucket} and {rebuild.names.database}, which")
+        _say(f"One run over {count} raw objects writes to {rebuild.names.bucket} and {rebuild.names.database}, which")
         _say("are made for it and removed afterwards. The live lake stays as it is.")
     _say("Start? [y/N]")
     return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _receipt_key(session: Session | TradingDay, version: str) -> str:
+    return (TradingReceipt(session, version) if isinstance(session, TradingDay) else Receipt(session, version)).key
 
 
 def _minutes(text: str) -> int:

@@ -92,6 +92,17 @@ SELECT
     holdings.participation_rank_change,
     holdings.cumulative_participation_pct,
     holdings.participation_level,
+    holdings.trades,
+    holdings.transaction_frequency,
+    holdings.index_trades_pct,
+    holdings.volume_brl,
+    holdings.index_volume_pct,
+    holdings.close_price_brl,
+    holdings.close_price_date,
+    holdings.market_value_brl,
+    holdings.closing_participation_pct,
+    holdings.participation_drift_pp,
+    holdings.index_contribution_points,
     filled.ticker IS NOT NULL AS is_sector_filled,
     CASE
         WHEN filled.ticker IS NOT NULL THEN filled.sector_session_date

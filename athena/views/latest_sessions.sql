@@ -37,6 +37,16 @@ SELECT
     sessions.weekday,
     sessions.quarter,
     sessions.sessions_observed,
+    sessions.index_level,
+    sessions.previous_index_level,
+    sessions.index_change_points,
+    sessions.index_change_pct,
+    sessions.trades,
+    sessions.volume_brl,
+    sessions.holdings_traded,
+    sessions.participations_compared,
+    sessions.participations_reproduced,
+    sessions.participation_max_difference_pp,
     sessions.index_code,
     sessions.session_year
 FROM sessions

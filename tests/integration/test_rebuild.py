@@ -19,13 +19,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from bovespa.calendar import trading_days
-from bovespa.layout import CompactYear, RefinedPartition, Session
+from bovespa.layout import CompactYear, RefinedPartition, Session, TradingDay
 from bovespa.portfolio import View
 from bovespa.portfolio_csv import parse_csv, serialise_csv
 from bovespa.session_state import State
 from infrastructure.scratch import ScratchNames
 from local.cloud import PROJECT
 from local.synthetic import synthetic_csv
+from local.synthetic_trading import synthetic_cotahist
 from s3_bucket_manager.session_states import SessionStates
 from tests.lake import Lake, quiet_lake
 from tests.until import until
@@ -35,8 +36,10 @@ DAYS = list(trading_days(dt.date(2024, 12, 18), dt.date(2025, 1, 8)))
 SCRATCH = ScratchNames.of("bovespa", account="000000000000", region="us-east-1")
 SESSIONS = 7
 """Raw sessions of the lake."""
+TRADING_DAYS = [DAYS[9], DAYS[1]]
+OBJECTS = SESSIONS + len(TRADING_DAYS)
 
-TABLES = ["portfolio", "holdings", "sessions", "sectors"]
+TABLES = ["portfolio", "holdings", "sessions", "sectors", "trading"]
 
 
 @pytest.fixture(scope="module", name="lake")
@@ -52,6 +55,8 @@ def _lake() -> Iterator[Lake]:
         withdrawn = Session(INDEX, DAYS[4])
         lake.cloud.client("s3").delete_object(Bucket=lake.raw, Key=withdrawn.raw_key)
         refine(lake, late, withdrawn)
+        for day in TRADING_DAYS:
+            refine(lake, lake.store_trading_day(synthetic_cotahist(day)))
         yield lake
 
 
@@ -69,7 +74,7 @@ def without_last_share(content: bytes) -> bytes:
     return serialise_csv(replace(portfolio, view=View.CODE, holdings=holdings, total_theoretical_quantity=total))
 
 
-def refine(lake: Lake, *sessions: Session) -> None:
+def refine(lake: Lake, *sessions: Session | TradingDay) -> None:
     glue = lake.cloud.client("glue")
     arguments = {"--sessions": ",".join(map(str, sessions))}
     run_id = glue.start_job_run(JobName="bovespa-refine", Arguments=arguments)["JobRunId"]
@@ -151,7 +156,7 @@ def test_nothing_starts_without_a_yes_or_a_stack(lake: Lake) -> None:
     runs = len(lake.runs())
     code, out, err = rebuild(lake, answer="no\n")
     assert (code, out) == (0, "")
-    assert f"One run over {SESSIONS} raw sessions" in err
+    assert f"One run over {OBJECTS} raw objects" in err
     code, out, err = rebuild(lake, "--yes", "--stack", "nobody")
     assert (code, out) == (1, "")
     assert "error: No stack nobody" in err
@@ -166,12 +171,12 @@ def test_what_arrived_bit_by_bit_equals_what_is_computed_at_once(lake: Lake) -> 
 
     assert code == 0, report
     assert report["equal"]
-    assert report["sessions"] == SESSIONS
+    assert report["raw_objects"] == OBJECTS
     rows = {one["table"]: one["rows_live"] for one in report["tables"]}
     assert list(rows) == TABLES
     assert rows == {one["table"]: one["rows_rebuilt"] for one in report["tables"]}
     assert (rows["portfolio"], rows["sessions"]) == (rows["holdings"], SESSIONS)
-    assert [(one["only_live"], one["only_rebuilt"]) for one in report["tables"]] == [(0, 0)] * 4
+    assert [(one["only_live"], one["only_rebuilt"]) for one in report["tables"]] == [(0, 0)] * len(TABLES)
     assert (lake_as_it_is(lake), scratch(lake)) == (before, [])
     assert len(lake.runs()) == runs + 1
     (run,) = [run for run in lake.runs() if run["Id"] == report["run_id"]]
@@ -187,14 +192,15 @@ def test_every_planted_difference_is_named_and_mended_in_place(lake: Lake) -> No
 
     assert code == 1, err
     words = [line.split() for line in out.splitlines()]
-    verdicts = {line[0]: (*line[-3:-1], line[-1]) for line in words[1:5]}
+    verdicts = {line[0]: (*line[-3:-1], line[-1]) for line in words[1 : 1 + len(TABLES)]}
     assert verdicts == {
         "portfolio": ("2", "2", "DIFFERENT"),
         "holdings": ("0", "0", "equal"),
         "sessions": ("1", "1", "DIFFERENT"),
         "sectors": ("0", "0", "equal"),
+        "trading": ("0", "0", "equal"),
     }
-    assert set(out.splitlines()[5:-1]) == {
+    assert set(out.splitlines()[1 + len(TABLES) : -1]) == {
         f"portfolio {INDEX}/{DAYS[0]}/{altered}: company, participation_pct",
         f"portfolio {INDEX}/{DAYS[0]}/{stale}: only live",
         f"portfolio {INDEX}/{DAYS[6]}/{missing}: only rebuilt",
@@ -205,12 +211,12 @@ def test_every_planted_difference_is_named_and_mended_in_place(lake: Lake) -> No
     code, report = reported(lake, "--in-place")
 
     assert code == 0
-    assert {name: report[name] for name in ("mode", "sessions", "refined", "years", "merged_years")} == {
+    assert {name: report[name] for name in ("mode", "raw_objects", "refined", "years", "merged_years")} == {
         "mode": "in_place",
-        "sessions": SESSIONS,
-        "refined": SESSIONS,
-        "years": 6,
-        "merged_years": 3,
+        "raw_objects": OBJECTS,
+        "refined": OBJECTS,
+        "years": 8,
+        "merged_years": 4,
     }
     code, report = reported(lake, "--keep")
     assert code == 0, report

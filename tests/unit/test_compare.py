@@ -96,15 +96,15 @@ def test_the_report_is_good_when_every_table_is() -> None:
     example = Difference({"index_code": "IBOV", "session_date": "2025-02-03"}, 1, 1, ("turnover_pct",))
     other = Comparison("sessions", 1234, 1234, 1, 1, (example,))
     assert AsideReport("jr_1", 61.2, 3, (same, same), ()).is_good
-    report = AsideReport("jr_1", 61.2, 3, (same, other), ("2 raw sessions changed meanwhile.",))
+    report = AsideReport("jr_1", 61.2, 3, (same, other), ("2 raw objects changed meanwhile.",))
     assert not report.is_good
     assert report.lines() == [
         "table     rows live  rows rebuilt  only live  only rebuilt  verdict",
         "sessions      1,234         1,234          0             0  equal",
         "sessions      1,234         1,234          1             1  DIFFERENT",
         "sessions IBOV/2025-02-03: turnover_pct",
-        "2 raw sessions changed meanwhile.",
-        "The live tables are NOT what 3 raw sessions give, row for row (run 61 s).",
+        "2 raw objects changed meanwhile.",
+        "The live tables are NOT what 3 raw objects give, row for row (run 61 s).",
     ]
 
 

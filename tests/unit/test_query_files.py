@@ -9,6 +9,7 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
+from glue.schema import HOLDINGS, SESSIONS, CompactTable
 from infrastructure.athena_queries import QUERIES, VIEWS, NamedQuery, View, named_queries, views
 from tests import markdown
 from tests.conftest import PROJECT
@@ -22,7 +23,7 @@ VIEW = pytest.mark.parametrize("view", views(), ids=lambda view: view.name)
 FILE = pytest.mark.parametrize(
     "path", sorted([*QUERIES.glob("*.sql"), *VIEWS.glob("*.sql")]), ids=lambda path: path.stem
 )
-TABLES = {"portfolio", "holdings", "sessions", "sectors"}
+TABLES = {"portfolio", "holdings", "sessions", "sectors", "trading"}
 DICTIONARY = (PROJECT / "docs" / "data-dictionary.md").read_text(encoding="utf-8")
 DOCUMENT = (PROJECT / "docs" / "queries.md").read_text(encoding="utf-8")
 MEANINGS = {"text": "text", "date": "date", "whole": "whole number"}
@@ -87,6 +88,13 @@ def test_other_values_stand_where_the_defaults_stood(query: NamedQuery) -> None:
 def test_a_view_says_what_a_row_is(view: View) -> None:
     assert re.fullmatch(r"One row per [^\n]+\.", view.description)
     assert "parameters" not in view.select
+
+
+@pytest.mark.parametrize(("name", "table"), [("holdings_with_sectors", HOLDINGS), ("latest_sessions", SESSIONS)])
+def test_a_view_of_a_whole_table_has_all_its_columns(name: str, table: CompactTable) -> None:
+    (view,) = [view for view in views() if view.name == name]
+    columns = [column for column, _ in (*table.columns, *table.partition_keys)]
+    assert [column for column in _columns(view) if column in columns] == columns
 
 
 # ---------------------------------------------------------------------------------------------------- the documents

@@ -77,10 +77,6 @@ def test_cfn_lint_finds_nothing() -> None:
     assert cfnlint.api.lint_file(TEMPLATE) == []
 
 
-def test_the_template_can_be_sent_inline() -> None:
-    assert len(TEXT.encode()) < 51_200
-
-
 @pytest.mark.parametrize("statement", GRANTED)
 def test_no_statement_grants_every_action_or_resource(statement: dict[str, Any]) -> None:
     assert not {"NotAction", "NotResource", "NotPrincipal"} & set(statement)
@@ -310,7 +306,11 @@ def test_the_job_may_read_what_it_is_started_for(prefix: str) -> None:
 )
 def test_every_table_is_within_the_rights_of_who_writes_and_of_who_asks(role: str, sid: str) -> None:
     (statement,) = [found for name, found in granted() if name == role and found["Sid"] == sid]
-    allowed = {resource["Fn::Sub"].rpartition("${RefinedBucket}/")[2] for resource in statement["Resource"]}
+    allowed = {
+        resource["Fn::Sub"].rpartition("/")[0].rpartition("/")[2] + "/*"
+        for resource in statement["Resource"]
+        if "${RefinedBucket}/" in resource["Fn::Sub"]
+    }
     assert allowed - {"receipts/*"} == {f"{table['Name']}/*" for table in TABLES}
 
 
