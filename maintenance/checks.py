@@ -320,12 +320,13 @@ def _check_compact(facts: SessionFacts, view: View, found: Callable[[Kind, str],
 def _check_year(facts: YearFacts, bucket: str) -> Iterator[Finding]:
     """Whether readers find the sessions of a year of a compact table; a run over any one of them mends it."""
     year = facts.year
-    where = f"{year.table} {year.index_code} {year.session_year}"
+    index_code = year.index_code or ""
+    where = f"{year.table} {index_code} {year.session_year}"
 
     def found(kind: Kind, detail: str, session: Session | None) -> Finding:
         if session is None:
-            return Finding(kind, year.index_code, None, detail, "Remove it from the catalog.", Cure.BY_HAND)
-        return Finding(kind, year.index_code, session, detail, _RUN_IT, Cure.REFINE)
+            return Finding(kind, index_code, None, detail, "Remove it from the catalog.", Cure.BY_HAND)
+        return Finding(kind, index_code, session, detail, _RUN_IT, Cure.REFINE)
 
     newest = year.session(max(facts.objects)) if facts.objects else None
     if facts.location is None:

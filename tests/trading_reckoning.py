@@ -288,4 +288,5 @@ def _quotient(numerator: Decimal | int, denominator: Decimal | int, places: int)
 
 
 def _rounded(value: Decimal, places: int) -> str:
-    return f"{EXACT.quantize(value, Decimal(1).scaleb(-places)):f}"
+    # SQL's decimals have no -0.
+    return f"{EXACT.add(EXACT.quantize(value, Decimal(1).scaleb(-places)), Decimal(0)):f}"

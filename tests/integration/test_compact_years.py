@@ -6,7 +6,7 @@ import datetime as dt
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -18,139 +18,158 @@ from glue.catalog import PartitionCatalog
 from glue.compact_years import CompactYears, year_merger
 from glue.lake import list_objects, s3_client
 from glue.parquet import parquet_bytes
-from glue.schema import SESSIONS, YEAR_COLUMNS, arrow_schema
+from glue.schema import SESSIONS, TRADING, Columns, arrow_schema
 
-YEAR = CompactYear(SESSIONS.name, "IBOV", 2024)
 DAYS = [dt.date(2024, 12, day) for day in (19, 20, 23)]
 
 
-@pytest.fixture
-def years(s3: Any, glue: Any, refined_bucket: str) -> Iterator[CompactYears]:
+@dataclass(frozen=True, kw_only=True)
+class OneYear(CompactYears):
+    """A year of one table, and the column of its rows that the tests tell apart."""
+
+    year: CompactYear
+    told: str
+
+    @property
+    def columns(self) -> Columns:
+        return {table.name: table.columns for table in (SESSIONS, TRADING)}[self.year.table]
+
+
+@pytest.fixture(params=["of an index", "of the market"])
+def years(s3: Any, glue: Any, refined_bucket: str, request: pytest.FixtureRequest) -> Iterator[OneYear]:
+    table, told = (SESSIONS, "holdings") if request.param == "of an index" else (TRADING, "trades")
+    year = CompactYear(table.name, "IBOV" if table.is_by_index else None, 2024)
     database = f"d{uuid.uuid4().hex}"
     glue.create_database(DatabaseInput={"Name": database})
     glue.create_table(
         DatabaseName=database,
         TableInput={
-            "Name": SESSIONS.name,
+            "Name": table.name,
             "StorageDescriptor": {
-                "Columns": [{"Name": name, "Type": kind} for name, kind in SESSIONS.columns],
-                "Location": f"s3://{refined_bucket}/{SESSIONS.name}/",
+                "Columns": [{"Name": name, "Type": kind} for name, kind in table.columns],
+                "Location": f"s3://{refined_bucket}/{table.name}/",
             },
-            "PartitionKeys": [{"Name": name, "Type": kind} for name, kind in YEAR_COLUMNS],
+            "PartitionKeys": [{"Name": name, "Type": kind} for name, kind in table.partition_keys],
         },
     )
     # The workers' client is made once a process; this test's store is another than the last one's.
     s3_client.cache_clear()
-    catalog = PartitionCatalog(glue, database=database, table=SESSIONS.name, bucket=refined_bucket)
-    yield CompactYears(s3, refined_bucket, {SESSIONS.name: catalog})
+    catalog = PartitionCatalog(glue, database=database, table=table.name, bucket=refined_bucket)
+    yield OneYear(s3, refined_bucket, {table.name: catalog}, year=year, told=told)
     s3_client.cache_clear()
 
 
-def write(years: CompactYears, day: dt.date, holdings: int) -> None:
+def write(years: OneYear, day: dt.date, holdings: int) -> None:
     """Put the object of a session whose only telling value is *holdings*."""
-    row = dict.fromkeys(name for name, _ in SESSIONS.columns) | {"session_date": day, "holdings": holdings}
-    rows = pa.Table.from_pylist([row], schema=arrow_schema(SESSIONS.columns))
-    body = parquet_bytes(SESSIONS.columns, rows)
-    years.client.put_object(Bucket=years.bucket, Key=YEAR.key(day), Body=body)
+    row = dict.fromkeys(name for name, _ in years.columns) | {"session_date": day, years.told: holdings}
+    rows = pa.Table.from_pylist([row], schema=arrow_schema(years.columns))
+    body = parquet_bytes(years.columns, rows)
+    years.client.put_object(Bucket=years.bucket, Key=years.year.key(day), Body=body)
 
 
-def merge(years: CompactYears) -> str | None:
+def merge(years: OneYear) -> str | None:
     """Write the merged object as the job's workers do; return its version, None if the year kept changing."""
     batch = pa.RecordBatch.from_pylist(
-        [{"table": YEAR.table, "index_code": YEAR.index_code, "session_year": YEAR.session_year}]
+        [
+            {
+                "table": years.year.table,
+                "index_code": years.year.index_code,
+                "session_year": years.year.session_year,
+            }
+        ]
     )
     rows = [row for answer in year_merger(years.bucket)([batch]) for row in answer.to_pylist()]
     return str(rows[0]["version"]) if rows else None
 
 
-def merged(years: CompactYears) -> str:
+def merged(years: OneYear) -> str:
     version = merge(years)
     assert version is not None
     return version
 
 
-def location(years: CompactYears) -> str | None:
-    return years.catalogs[YEAR.table].location(YEAR)
+def location(years: OneYear) -> str | None:
+    return years.catalogs[years.year.table].location(years.year)
 
 
-def seen(years: CompactYears) -> dict[dt.date, int]:
+def seen(years: OneYear) -> dict[dt.date, int]:
     """The holdings of each session, as a reader finds them through the catalog; a session seen twice fails."""
     found: dict[dt.date, int] = {}
     for item in list_objects(years.client, years.bucket, location(years) or "nowhere/"):
         body = years.client.get_object(Bucket=years.bucket, Key=item.key)["Body"].read()
         for row in pq.read_table(pa.BufferReader(body)).to_pylist():
             assert row["session_date"] not in found
-            found[row["session_date"]] = row["holdings"]
+            found[row["session_date"]] = row[years.told]
     return found
 
 
-def test_a_merged_year_is_read_from_one_object_and_stays_so_while_nothing_changes(years: CompactYears) -> None:
+def test_a_merged_year_is_read_from_one_object_and_stays_so_while_nothing_changes(years: OneYear) -> None:
     for day in DAYS:
         write(years, day, 80)
-    years.show(YEAR)
-    assert location(years) == YEAR.sessions_prefix
+    years.show(years.year)
+    assert location(years) == years.year.sessions_prefix
 
     version = merged(years)
-    years.show_merged(YEAR, version)
-    years.show(YEAR)
+    years.show_merged(years.year, version)
+    years.show(years.year)
 
-    assert location(years) == YEAR.merged_location(version)
+    assert location(years) == years.year.merged_location(version)
     assert seen(years) == dict.fromkeys(DAYS, 80)
     assert merge(years) == version
 
 
-def test_a_session_that_changes_while_a_year_is_merged_is_seen(years: CompactYears) -> None:
+def test_a_session_that_changes_while_a_year_is_merged_is_seen(years: OneYear) -> None:
     for day in DAYS:
         write(years, day, 80)
     version = merged(years)
     write(years, DAYS[1], 81)
-    years.show(YEAR)
+    years.show(years.year)
 
-    years.show_merged(YEAR, version)
+    years.show_merged(years.year, version)
 
-    assert location(years) == YEAR.sessions_prefix
+    assert location(years) == years.year.sessions_prefix
     assert seen(years) == {DAYS[0]: 80, DAYS[1]: 81, DAYS[2]: 80}
 
 
-def test_old_merged_objects_go_and_the_one_that_is_shown_stays(years: CompactYears) -> None:
+def test_old_merged_objects_go_and_the_one_that_is_shown_stays(years: OneYear) -> None:
     impatient = replace(years, kept=dt.timedelta(seconds=-1))
     for holdings in (80, 81):
         write(years, DAYS[0], holdings)
         version = merged(years)
-        years.show_merged(YEAR, version)
-    kept = [item.key for item in list_objects(years.client, years.bucket, YEAR.merged_prefix)]
+        years.show_merged(years.year, version)
+    kept = [item.key for item in list_objects(years.client, years.bucket, years.year.merged_prefix)]
     assert len(kept) == 2, "a query that began before may still read the other one"
 
-    impatient.show_merged(YEAR, version)
+    impatient.show_merged(years.year, version)
 
-    left = [item.key for item in list_objects(years.client, years.bucket, YEAR.merged_prefix)]
-    assert left == [YEAR.merged_key(version)]
+    left = [item.key for item in list_objects(years.client, years.bucket, years.year.merged_prefix)]
+    assert left == [years.year.merged_key(version)]
     assert seen(years) == {DAYS[0]: 81}
 
 
-def test_a_year_without_sessions_leaves_the_catalog(years: CompactYears) -> None:
+def test_a_year_without_sessions_leaves_the_catalog(years: OneYear) -> None:
     write(years, DAYS[0], 80)
-    years.show(YEAR)
-    years.client.delete_object(Bucket=years.bucket, Key=YEAR.key(DAYS[0]))
+    years.show(years.year)
+    years.client.delete_object(Bucket=years.bucket, Key=years.year.key(DAYS[0]))
 
-    years.show(YEAR)
-    years.show(YEAR)
+    years.show(years.year)
+    years.show(years.year)
 
     assert location(years) is None
 
 
-def test_a_session_written_at_the_same_moment_as_a_merge_is_never_lost(years: CompactYears) -> None:
+def test_a_session_written_at_the_same_moment_as_a_merge_is_never_lost(years: OneYear) -> None:
     for day in DAYS:
         write(years, day, 0)
-    years.show(YEAR)
+    years.show(years.year)
 
     def rewrite(day: dt.date, holdings: int) -> None:
         write(years, day, holdings)
-        years.show(YEAR)
+        years.show(years.year)
 
     def rebuild() -> None:
         if (version := merge(years)) is not None:
-            years.show_merged(YEAR, version)
+            years.show_merged(years.year, version)
 
     with ThreadPoolExecutor(3) as pool:
         for holdings in range(1, 61):
