@@ -103,7 +103,7 @@ def refine(
 
 def _show(spark: SparkSession, name: str, days: Iterable[CalendarDay] | Iterable[MarketDay], ddl: str) -> None:
     rows = [astuple(day) for day in days]
-    spark.createDataFrame(rows, ddl).createOrReplaceTempView(name)
+    spark.createDataFrame(rows, ddl).coalesce(1).createOrReplaceTempView(name)
 
 
 def _show_sector_names(spark: SparkSession, raw_holdings: DataFrame) -> None:
@@ -111,7 +111,7 @@ def _show_sector_names(spark: SparkSession, raw_holdings: DataFrame) -> None:
     names = sector_rows(labels)
     if unknown := sorted(labels.difference(label for label, _, _ in names)):
         log.warning("sector spellings are unknown; add them to bovespa/sectors.py", extra={"labels": unknown})
-    spark.createDataFrame(names, _SECTOR_NAMES_DDL).createOrReplaceTempView("sector_names")
+    spark.createDataFrame(names, _SECTOR_NAMES_DDL).coalesce(1).createOrReplaceTempView("sector_names")
 
 
 def _transformed(spark: SparkSession, name: str, columns: Columns) -> DataFrame:

@@ -90,6 +90,11 @@ def _write_market(spark: SparkSession, plan: Plan, bucket: str) -> list[WrittenT
     return sorted(written, key=lambda one: one.day)
 
 
+def _is_small(plan: Plan) -> bool:
+    """Whether one task computes all; it then needs no shuffle, of which each costs more than a day's rows do."""
+    return max(len(plan.sessions), len(plan.trading_days)) <= _SESSIONS_A_TASK
+
+
 def _tasks(spark: SparkSession, sessions: int) -> int:
     """As many tasks as there are cores, or so many that none holds too many sessions; never more than sessions."""
     return max(1, min(sessions, max(spark.sparkContext.defaultParallelism, -(-sessions // _SESSIONS_A_TASK))))
@@ -105,9 +110,11 @@ def _read_holdings(spark: SparkSession, bucket: str, plan: Plan) -> DataFrame:
         (session.index_code, session.session_date, version)
         for session, version in sorted(plan.versions.sessions.items())
     ]
-    return spark.createDataFrame(wanted, REQUESTED_DDL).mapInArrow(raw_reader(bucket), HOLDINGS_DDL)
+    rows = spark.createDataFrame(wanted, REQUESTED_DDL).mapInArrow(raw_reader(bucket), HOLDINGS_DDL)
+    return rows.coalesce(1) if _is_small(plan) else rows
 
 
 def _read_trading(spark: SparkSession, bucket: str, plan: Plan) -> DataFrame:
     wanted = [(day.session_date, plan.versions.trading_days[day]) for day in plan.trading_days_read]
-    return spark.createDataFrame(wanted, REQUESTED_DAYS_DDL).mapInArrow(trading_reader(bucket), QUOTES_DDL)
+    rows = spark.createDataFrame(wanted, REQUESTED_DAYS_DDL).mapInArrow(trading_reader(bucket), QUOTES_DDL)
+    return rows.coalesce(1) if _is_small(plan) else rows
