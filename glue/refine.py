@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import astuple, dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -69,7 +69,12 @@ def refine_market(spark: SparkSession) -> DataFrame:
 
 
 def refine(
-    spark: SparkSession, raw_holdings: DataFrame, calendar: Iterable[CalendarDay], *, with_market: bool
+    spark: SparkSession,
+    raw_holdings: DataFrame,
+    calendar: Iterable[CalendarDay],
+    *,
+    with_market: bool,
+    keep: Callable[[DataFrame], DataFrame],
 ) -> Refined:
     """Return the refined rows of the calendar's output sessions.
 
@@ -78,20 +83,21 @@ def refine(
         raw_holdings: `RAW_COLUMNS` of every stored session of the window, with `index_code` and `session_date`.
         calendar: The trading sessions of the window.
         with_market: Whether `show_market` was called. Without it, what trading days say is null, and costs nothing.
+        keep: Makes rows that are used more than once be computed once.
     """
     raw_holdings.createOrReplaceTempView("raw_holdings")
     _show(spark, "calendar", calendar, _CALENDAR_DDL)
     _show_sector_names(spark, raw_holdings)
     own = tuple(column for column in REFINED_COLUMNS if column not in TRADED_COLUMNS)
-    portfolio = _transformed(spark, "transformations.sql", _HOLDING + own).persist()
+    portfolio = keep(_transformed(spark, "transformations.sql", _HOLDING + own))
     portfolio.createOrReplaceTempView("refined")
     sectors = _transformed(spark, "sectors.sql", _INDEX + SECTORS.columns)
     own = tuple(column for column in SESSIONS.columns if column not in LEVEL_COLUMNS)
     sessions = _transformed(spark, "sessions.sql", _INDEX + own)
     if not with_market:
         return Refined(_with_nulls(portfolio, TRADED_COLUMNS), _with_nulls(sessions, LEVEL_COLUMNS), sectors)
-    spark.sql(_sql("closes.sql")).persist().createOrReplaceTempView("closes")
-    traded = spark.sql(_sql("holdings_traded.sql")).persist()
+    keep(spark.sql(_sql("closes.sql"))).createOrReplaceTempView("closes")
+    traded = keep(spark.sql(_sql("holdings_traded.sql")))
     traded.createOrReplaceTempView("traded")
     levels = _transformed(spark, "sessions_traded.sql", _SESSION + LEVEL_COLUMNS)
     return Refined(

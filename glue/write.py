@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -53,7 +53,7 @@ def write(spark: SparkSession, plan: Plan, *, raw_bucket: str, refined_bucket: s
     spark.conf.set("spark.sql.shuffle.partitions", str(_tasks(spark, most)))
     try:
         if plan.trading_days_read:
-            show_market(spark, _read_trading(spark, raw_bucket, plan).persist(), plan.market)
+            show_market(spark, _keeper(plan)(_read_trading(spark, raw_bucket, plan)), plan.market)
         sessions = _write_sessions(spark, plan, raw_bucket, refined_bucket) if plan.sessions else []
         trading_days = _write_market(spark, plan, refined_bucket) if plan.trading_days else []
     finally:
@@ -66,8 +66,9 @@ def write(spark: SparkSession, plan: Plan, *, raw_bucket: str, refined_bucket: s
 
 
 def _write_sessions(spark: SparkSession, plan: Plan, raw_bucket: str, bucket: str) -> list[WrittenSession]:
-    raw_holdings = _read_holdings(spark, raw_bucket, plan).persist()
-    refined: Refined = refine(spark, raw_holdings, plan.calendar, with_market=bool(plan.trading_days_read))
+    keep = _keeper(plan)
+    raw_holdings = keep(_read_holdings(spark, raw_bucket, plan))
+    refined: Refined = refine(spark, raw_holdings, plan.calendar, with_market=bool(plan.trading_days_read), keep=keep)
     tasks = _tasks(spark, len(plan.sessions))
     whole = _whole(refined.portfolio, tasks, "index_code", "session_date")
     rows = whole.mapInArrow(partition_writer(bucket), WRITTEN_DDL).collect()
@@ -93,6 +94,18 @@ def _write_market(spark: SparkSession, plan: Plan, bucket: str) -> list[WrittenT
 def _is_small(plan: Plan) -> bool:
     """Whether one task computes all; it then needs no shuffle, of which each costs more than a day's rows do."""
     return max(len(plan.sessions), len(plan.trading_days)) <= _SESSIONS_A_TASK
+
+
+def _keeper(plan: Plan) -> Callable[[DataFrame], DataFrame]:
+    """How rows that are used more than once are kept.
+
+    Cached rows can be computed again if their machine is lost, but every query on them is planned with all that they
+    came from: for a few sessions that takes longer than the rows. Those are cut off from it; if their machine is lost,
+    the run fails and is started again.
+    """
+    if _is_small(plan):
+        return lambda rows: rows.localCheckpoint(eager=False)
+    return lambda rows: rows.persist()
 
 
 def _tasks(spark: SparkSession, sessions: int) -> int:
