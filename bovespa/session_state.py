@@ -1,4 +1,4 @@
-"""How far a session has come on its way from B3 to SQL, decided from what S3 and Glue say."""
+"""How far a session or a trading day has come on its way from B3 to SQL, decided from what S3 and Glue say."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Generic
 
 from bovespa.layout import Session
+from bovespa.records import UnitT
 
 SESSIONS_ARGUMENT = "--sessions"
-"""Argument of a Glue run that says what it refines: `IBOV/2025-02-03,IBOV/2025-02-04`, `import:<id>` or `all`."""
+"""Argument of a Glue run that says what it refines: `IBOV/2025-02-03,trading/2025-02-03`, `import:<id>` or `all`."""
 
 REFINED_BUCKET_ARGUMENT = "--refined_bucket"
 """Argument of a Glue run that says where it writes; without it, the job's own bucket."""
@@ -24,7 +26,7 @@ _FAILED_RUN_STATES = frozenset({"FAILED", "TIMEOUT", "STOPPED", "ERROR", "EXPIRE
 
 
 class State(StrEnum):
-    """The stations of a session."""
+    """The stations of a session or trading day."""
 
     MISSING = "missing"
     """Not in the raw bucket. If its day is over, B3 will never offer it again."""
@@ -40,7 +42,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RawObject:
-    """A session's Parquet in the raw bucket."""
+    """A session's or trading day's Parquet in the raw bucket."""
 
     uri: str
     version: str
@@ -59,7 +61,7 @@ class JobRun:
     started_at: dt.datetime
     completed_at: dt.datetime | None
     sessions: frozenset[str]
-    """What it was started for: sessions as `str(Session)` writes them, `import:<id>`, or `all`."""
+    """What it was started for: sessions and trading days as `str` writes them, `import:<id>`, or `all`."""
     error: str | None = None
 
     @property
@@ -84,30 +86,34 @@ class JobRun:
         return self.started_at, self.completed_at or dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class SessionState:
-    """One session and how far it has come."""
+# Without slots, as `bovespa.records.Stored`.
+@dataclass(frozen=True)
+class Progress(Generic[UnitT]):
+    """One session or trading day and how far it has come."""
 
-    session: Session
+    session: UnitT
     state: State
     raw: RawObject | None = None
     run: JobRun | None = None
     """The Glue run that `refining` or `failed` speaks of."""
 
 
-def state_of(session: Session, raw: RawObject | None, *, has_receipt: bool, runs: Iterable[JobRun]) -> SessionState:
+SessionState = Progress[Session]
+
+
+def state_of(session: UnitT, raw: RawObject | None, *, has_receipt: bool, runs: Iterable[JobRun]) -> Progress[UnitT]:
     """Decide the state of *session*.
 
     Args:
-        session: The session.
+        session: The session or trading day.
         raw: Its object in the raw bucket, None when there is none.
         has_receipt: Whether the job left a receipt for exactly this version of the object.
-        runs: Runs of the Glue job, in any order; those of other sessions and of earlier versions do not count.
+        runs: Runs of the Glue job, in any order; those of others and of earlier versions do not count.
     """
     if raw is None:
-        return SessionState(session, State.MISSING)
+        return Progress(session, State.MISSING)
     if has_receipt:
-        return SessionState(session, State.REFINED, raw)
+        return Progress(session, State.REFINED, raw)
     # S3 and Glue may tell whole seconds, so the start of a run counts from the second in which the object arrived.
     since = raw.stored_at.replace(microsecond=0)
     recent = [run for run in runs if run.started_at >= since]
@@ -118,7 +124,7 @@ def state_of(session: Session, raw: RawObject | None, *, has_receipt: bool, runs
     for candidates in (own, own + others):
         newest = max(candidates, key=lambda run: run.age, default=None)
         if newest is not None and newest.is_unfinished:
-            return SessionState(session, State.REFINING, raw, newest)
+            return Progress(session, State.REFINING, raw, newest)
     if newest is not None and newest.has_failed:
-        return SessionState(session, State.FAILED, raw, newest)
-    return SessionState(session, State.STORED, raw)
+        return Progress(session, State.FAILED, raw, newest)
+    return Progress(session, State.STORED, raw)

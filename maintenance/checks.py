@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from bovespa.calendar import trading_days
 from bovespa.errors import InvalidPortfolio
-from bovespa.layout import COMPACT_TABLES, SECTORS_TABLE, CompactYear, RefinedPartition, Session
+from bovespa.layout import COMPACT_TABLES, SECTORS_TABLE, RefinedPartition, Session
 from bovespa.portfolio import Portfolio, View
 from bovespa.portfolio_csv import parse_csv
 from bovespa.session_state import JobRun, RawObject, State, state_of
-from maintenance.findings import Cure, Finding, Kind
+from maintenance.findings import RUN_IT, Cure, Finding, Kind, shown
+from maintenance.runs import check_progress, failed_runs
+from maintenance.years import YearFacts, check_year
 from s3_bucket_manager.manager import is_news
 from s3_bucket_manager.raw_parquet import read_facts, read_portfolio
 
-_RUN_IT = "`doctor --repair` starts a run over the session."
 _REBUILD_IT = "`doctor --repair` makes it anew from the bytes and refines the session."
 _Found = Callable[[Kind, str, str, Cure], Finding]
-_SHOWN = 5
-"""How many tickers of a session a finding names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +58,6 @@ class SessionFacts:
     """Versions of the raw object that a receipt speaks of."""
     compact: frozenset[str] = frozenset()
     """The compact tables that have an object of the session."""
-
-
-@dataclass(frozen=True, slots=True)
-class YearFacts:
-    """What there is of one year of a compact table."""
-
-    year: CompactYear
-    objects: Mapping[str, str] = field(default_factory=dict)
-    """ETag of each session's object, by key."""
-    merged_keys: frozenset[str] = frozenset()
-    location: str | None = None
-    """Where the catalog sends readers; None if it does not know the year."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +106,7 @@ def check(inventory: Inventory, *, first: dt.date, last: dt.date, today: dt.date
     at_work = {one.session.session_date.year for one in findings if one.kind is Kind.REFINING and one.session}
     for facts_of_year in inventory.compact_years:
         if facts_of_year.year.session_year not in at_work:
-            findings += _check_year(facts_of_year, inventory.refined_bucket)
+            findings += check_year(facts_of_year, inventory.refined_bucket)
     findings += _gaps(inventory, first, min(last, today - dt.timedelta(days=1)))
     findings.sort(key=lambda one: (one.session.session_date if one.session else dt.date.max, one.kind))
     code = inventory.index_code
@@ -140,7 +127,7 @@ def check(inventory: Inventory, *, first: dt.date, last: dt.date, today: dt.date
         findings.append(
             Finding(Kind.FOREIGN_OBJECT, code, None, f"{uri} is none of ours.", "Move or delete it.", Cure.BY_HAND)
         )
-    return findings + _failed_runs(inventory)
+    return findings + failed_runs(inventory.runs, index_code=code, prefix=f"{code}/")
 
 
 def best_source(session: Session, sources: Iterable[Source]) -> tuple[Source, Portfolio] | None:
@@ -200,24 +187,10 @@ def _check_session(facts: SessionFacts, inventory: Inventory) -> Iterator[Findin
     state = state_of(
         session, facts.raw.stored, has_receipt=facts.raw.stored.version in facts.receipts, runs=inventory.runs
     )
+    refined = f"{len(facts.files)} refined files" if facts.files else ""
+    yield from check_progress(state, facts.receipts, refined, found)
     if state.state is State.REFINING:
-        run = "" if state.run is None else f" ({state.run.run_id})"
-        yield found(Kind.REFINING, f"A run is at work or waits for its turn{run}.", "Look again later.", Cure.WAIT)
         return
-    if state.state is State.FAILED and state.run is not None:
-        why = (state.run.error or state.run.state).splitlines()[0][:200]
-        yield found(Kind.RUN_FAILED, f"Run {state.run.run_id} failed: {why}", _RUN_IT, Cure.REFINE)
-    elif state.state is State.STORED and facts.files and not facts.receipts:
-        yield found(
-            Kind.RECEIPT_MISSING, f"{len(facts.files)} refined files, but no receipt says so.", _RUN_IT, Cure.REFINE
-        )
-    elif state.state is State.STORED:
-        yield found(Kind.NOT_REFINED, "The stored version was never refined.", _RUN_IT, Cure.REFINE)
-    outdated = sorted(facts.receipts - {facts.raw.stored.version})
-    if outdated:
-        yield found(
-            Kind.OUTDATED_RECEIPT, f"Receipts of versions that are gone: {', '.join(outdated)}.", _RUN_IT, Cure.REFINE
-        )
     yield from _check_refined(facts, facts.raw, inventory.refined_bucket, is_refined=state.state is State.REFINED)
 
 
@@ -274,13 +247,13 @@ def _check_refined(facts: SessionFacts, raw: Raw, bucket: str, *, is_refined: bo
     session = facts.session
 
     def found(kind: Kind, detail: str) -> Finding:
-        return Finding(kind, session.index_code, session, detail, _RUN_IT, Cure.REFINE)
+        return Finding(kind, session.index_code, session, detail, RUN_IT, Cure.REFINE)
 
     if facts.foreign_keys:
-        yield found(Kind.FOREIGN_OBJECT, f"Objects that no run writes: {_shown(facts.foreign_keys)}.")
+        yield found(Kind.FOREIGN_OBJECT, f"Objects that no run writes: {shown(facts.foreign_keys)}.")
     homeless = sorted(facts.partitions.keys() - facts.files)
     if homeless:
-        yield found(Kind.PARTITION_WITHOUT_FILE, f"Partitions without a file: {_shown(homeless)}.")
+        yield found(Kind.PARTITION_WITHOUT_FILE, f"Partitions without a file: {shown(homeless)}.")
     wrong = sorted(
         ticker
         for ticker, location in facts.partitions.items()
@@ -288,7 +261,7 @@ def _check_refined(facts: SessionFacts, raw: Raw, bucket: str, *, is_refined: bo
     )
     if wrong:
         places = (f"{ticker} at {facts.partitions[ticker]}" for ticker in wrong)
-        yield found(Kind.WRONG_LOCATION, f"Partitions that lead elsewhere: {_shown(list(places))}.")
+        yield found(Kind.WRONG_LOCATION, f"Partitions that lead elsewhere: {shown(list(places))}.")
     if not is_refined:
         # What a run has yet to write is not missing.
         return
@@ -300,49 +273,21 @@ def _check_refined(facts: SessionFacts, raw: Raw, bucket: str, *, is_refined: bo
     tickers = {holding.ticker for holding in portfolio.holdings}
     stale = sorted((facts.files | facts.partitions.keys()) - tickers)
     if stale:
-        yield found(Kind.STALE_TICKER, f"Tickers that are not in the portfolio: {_shown(stale)}.")
+        yield found(Kind.STALE_TICKER, f"Tickers that are not in the portfolio: {shown(stale)}.")
     missing = sorted(tickers - facts.files)
     if missing:
-        yield found(Kind.MISSING_FILE, f"Tickers without a file: {_shown(missing)}.")
+        yield found(Kind.MISSING_FILE, f"Tickers without a file: {shown(missing)}.")
     unregistered = sorted((tickers & facts.files) - facts.partitions.keys())
     if unregistered:
-        yield found(Kind.MISSING_PARTITION, f"Tickers that SQL does not see: {_shown(unregistered)}.")
+        yield found(Kind.MISSING_PARTITION, f"Tickers that SQL does not see: {shown(unregistered)}.")
 
 
 def _check_compact(facts: SessionFacts, view: View, found: Callable[[Kind, str], Finding]) -> Iterator[Finding]:
     expected = {*COMPACT_TABLES} if view is View.SECTOR else {*COMPACT_TABLES} - {SECTORS_TABLE}
     if absent := sorted(expected - facts.compact):
-        yield found(Kind.MISSING_FILE, f"Tables without an object of the session: {_shown(absent)}.")
+        yield found(Kind.MISSING_FILE, f"Tables without an object of the session: {shown(absent)}.")
     if unwanted := sorted(facts.compact - expected):
-        yield found(Kind.FOREIGN_OBJECT, f"B3 gave the session by code, but there is an object in {_shown(unwanted)}.")
-
-
-def _check_year(facts: YearFacts, bucket: str) -> Iterator[Finding]:
-    """Whether readers find the sessions of a year of a compact table; a run over any one of them mends it."""
-    year = facts.year
-    index_code = year.index_code or ""
-    where = f"{year.table} {index_code} {year.session_year}"
-
-    def found(kind: Kind, detail: str, session: Session | None) -> Finding:
-        if session is None:
-            return Finding(kind, index_code, None, detail, "Remove it from the catalog.", Cure.BY_HAND)
-        return Finding(kind, index_code, session, detail, _RUN_IT, Cure.REFINE)
-
-    newest = year.session(max(facts.objects)) if facts.objects else None
-    if facts.location is None:
-        if newest is not None:
-            yield found(Kind.MISSING_PARTITION, f"SQL does not see {where}.", newest)
-        return
-    location = f"{facts.location.rstrip('/')}/".removeprefix(f"s3://{bucket}/")
-    if location == year.sessions_prefix:
-        if newest is None:
-            yield found(Kind.PARTITION_WITHOUT_FILE, f"{where} is registered and has no object.", None)
-    elif not location.startswith(year.merged_prefix):
-        yield found(Kind.WRONG_LOCATION, f"{where} leads elsewhere: {facts.location}.", newest)
-    elif location != year.merged_location(year.merged_version(facts.objects.items())):
-        yield found(Kind.STALE_MERGE, f"Readers of {where} get an older state than its sessions' objects.", newest)
-    elif year.merged_key(year.merged_version(facts.objects.items())) not in facts.merged_keys:
-        yield found(Kind.PARTITION_WITHOUT_FILE, f"{where} leads to a merged object that is gone.", newest)
+        yield found(Kind.FOREIGN_OBJECT, f"B3 gave the session by code, but there is an object in {shown(unwanted)}.")
 
 
 def _gaps(inventory: Inventory, first: dt.date, last: dt.date) -> Iterator[Finding]:
@@ -360,35 +305,3 @@ def _gaps(inventory: Inventory, first: dt.date, last: dt.date) -> Iterator[Findi
                 "Lost, unless somebody has B3's file: then `import-csv` it. B3 does not offer it again.",
                 Cure.NONE,
             )
-
-
-def _failed_runs(inventory: Inventory) -> list[Finding]:
-    """The runs of this index, or of an import or everything, that failed after the last one that did not."""
-    prefix = f"{inventory.index_code}/"
-    own = [
-        run
-        for run in inventory.runs
-        if run.may_cover_any_session or any(name.startswith(prefix) for name in run.sessions)
-    ]
-    findings: list[Finding] = []
-    for run in sorted(own, key=lambda one: one.age, reverse=True):
-        if run.state == "SUCCEEDED":
-            break
-        if run.has_failed:
-            why = (run.error or run.state).splitlines()[0][:200]
-            findings.append(
-                Finding(
-                    Kind.FAILED_RUN,
-                    inventory.index_code,
-                    None,
-                    f"Run {run.run_id} of {run.started_at:%Y-%m-%d %H:%M} over {_shown(sorted(run.sessions))}: {why}",
-                    "See the runbook, *A Glue run failed*. It counts until a run succeeds.",
-                    Cure.BY_HAND,
-                )
-            )
-    return findings
-
-
-def _shown(names: Sequence[str]) -> str:
-    more = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -1,11 +1,16 @@
-"""What the doctor found wrong with one session, one object or one run, and what mends it."""
+"""What the doctor found wrong with one session, trading day, object or run, and what mends it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from bovespa.layout import Session, TradingDay
+
+RUN_IT = "`doctor --repair` starts a run over the session."
+_SHOWN = 5
+"""How many names of one kind a finding shows."""
 
 
 class Kind(StrEnum):
@@ -82,3 +87,9 @@ class Finding:
             "cure": self.cure.value,
             "repairable": self.cure.is_repairable,
         }
+
+
+def shown(names: Sequence[str]) -> str:
+    """The first of *names*, and how many more there are."""
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

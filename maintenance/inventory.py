@@ -6,15 +6,11 @@ import datetime as dt
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-
-from botocore.exceptions import ClientError
 
 from bovespa.errors import UnexpectedEvent
 from bovespa.layout import (
     COMPACT_TABLES,
-    CompactYear,
     Receipt,
     RefinedPartition,
     Session,
@@ -22,14 +18,13 @@ from bovespa.layout import (
     receipts_index_prefix,
 )
 from bovespa.session_state import JobRun, RawObject
-from maintenance.checks import Inventory, Quarantined, Raw, SessionFacts, Source, YearFacts
-from maintenance.listing import PORTFOLIO_SUFFIXES, Entry, list_all, list_period, refused_files
+from maintenance.checks import Inventory, Quarantined, Raw, SessionFacts, Source
+from maintenance.listing import PORTFOLIO_SUFFIXES, Entry, list_period, read_bodies, refused_files
 from maintenance.trading import quarantined
-from s3_bucket_manager.aws import is_missing, storage_errors
+from maintenance.year_reader import YearReader
+from maintenance.years import YearFacts
+from s3_bucket_manager.aws import storage_errors
 from s3_bucket_manager.session_states import SessionStates
-
-_READERS = 10
-"""As many as the client has connections."""
 
 _SOURCE_KEY = re.compile(
     r"source/index_code=([A-Z0-9]{4})/session_date=(\d{4}-\d{2}-\d{2})/([0-9a-f]{64})\.csv", re.ASCII
@@ -55,11 +50,10 @@ class InventoryReader:
         self, s3: Any, glue: Any, states: SessionStates, *, raw_bucket: str, refined_bucket: str, database: str
     ) -> None:
         self._s3 = s3
-        self._glue = glue
         self._states = states
         self._raw_bucket = raw_bucket
         self._refined_bucket = refined_bucket
-        self._database = database
+        self._years = YearReader(s3, glue, refined_bucket=refined_bucket, database=database)
 
     def index_codes(self) -> list[str]:
         """Return every index of which there is anything in the two buckets.
@@ -195,63 +189,17 @@ class InventoryReader:
     def _partitions(self, index_code: str, first: dt.date, last: dt.date) -> dict[Session, dict[str, str]]:
         found: defaultdict[Session, dict[str, str]] = defaultdict(dict)
         within = f"index_code = '{index_code}' AND session_date BETWEEN '{first}' AND '{last}'"
-        for (code, date, ticker), location in self._registered(_TABLE, within):
+        for (code, date, ticker), location in self._years.registered(_TABLE, within):
             session = Session(code, dt.date.fromisoformat(date))
             if session.index_code != index_code or not first <= session.session_date <= last:
                 continue  # what a repair rests on is checked again here
             found[session][ticker] = location
         return found
 
-    def _registered(self, table: str, expression: str) -> Iterator[tuple[list[str], str]]:
-        """Values and location of the partitions of *table* for which *expression* holds."""
-        with storage_errors(f"asking for the partitions of {self._database}.{table}"):
-            pages = self._glue.get_paginator("get_partitions").paginate(
-                DatabaseName=self._database, TableName=table, Expression=expression, ExcludeColumnSchema=True
-            )
-            for page in pages:
-                for partition in page["Partitions"]:
-                    yield partition["Values"], partition["StorageDescriptor"].get("Location", "")
-
     def _compact_years(self, index_code: str, first: dt.date, last: dt.date, foreign: list[str]) -> list[YearFacts]:
         """Whole years, of which the period may be a part: a merged object is one year's."""
-        return [
-            facts
-            for table in COMPACT_TABLES
-            for facts in self._years_of(table, index_code, range(first.year, last.year + 1), foreign)
-        ]
-
-    def _years_of(self, table: str, index_code: str, within: range, foreign: list[str]) -> Iterator[YearFacts]:
-        locations = self._year_locations(table, index_code)
-        prefix = f"{table}/index_code={index_code}/"
-        objects: defaultdict[int, dict[str, str]] = defaultdict(dict)
-        merged: defaultdict[int, set[str]] = defaultdict(set)
-        for entry in self._list_all(self._refined_bucket, prefix):
-            match = re.match(rf"{prefix}session_year=(\d{{4}})/(sessions|merged)/", entry.key, re.ASCII)
-            if match is None:
-                foreign.append(f"s3://{self._refined_bucket}/{entry.key}")
-                continue
-            year = CompactYear(table, index_code, int(match[1]))
-            if match[2] == "merged":
-                merged[year.session_year].add(entry.key)
-                continue
-            try:
-                year.session(entry.key)
-            except UnexpectedEvent:
-                foreign.append(f"s3://{self._refined_bucket}/{entry.key}")
-            else:
-                objects[year.session_year][entry.key] = entry.etag
-        for number in sorted(objects.keys() | merged.keys() | locations.keys()):
-            if number in within:
-                yield YearFacts(
-                    CompactYear(table, index_code, number),
-                    objects.get(number, {}),
-                    frozenset(merged.get(number, ())),
-                    locations.get(number),
-                )
-
-    def _year_locations(self, table: str, index_code: str) -> dict[int, str]:
-        registered = self._registered(table, f"index_code = '{index_code}'")
-        return {int(year): location for (code, year), location in registered if code == index_code}
+        within = range(first.year, last.year + 1)
+        return [facts for table in COMPACT_TABLES for facts in self._years.read(table, index_code, within, foreign)]
 
     def _quarantined(self, index_code: str, first: dt.date, last: dt.date) -> Iterator[Quarantined]:
         """Refused files of the index that came within the period."""
@@ -277,26 +225,12 @@ class InventoryReader:
         except UnexpectedEvent:
             return None
 
-    def _list_all(self, bucket: str, prefix: str) -> Iterator[Entry]:
-        return list_all(self._s3, bucket, prefix)
-
     def _list(self, bucket: str, prefix: str, first: dt.date, last: dt.date) -> Iterator[Entry]:
         return list_period(self._s3, bucket, prefix, first, last)
 
     def _bodies(self, keys: Iterable[str]) -> dict[str, bytes]:
         """The content of objects of the raw bucket; those that are gone by now are left out."""
-
-        def body(key: str) -> tuple[str, bytes | None]:
-            with storage_errors(f"reading s3://{self._raw_bucket}/{key}"):
-                try:
-                    return key, self._s3.get_object(Bucket=self._raw_bucket, Key=key)["Body"].read()
-                except ClientError as error:
-                    if is_missing(error):
-                        return key, None
-                    raise
-
-        with ThreadPoolExecutor(_READERS) as readers:
-            return {key: content for key, content in readers.map(body, keys) if content is not None}
+        return dict(read_bodies(self._s3, self._raw_bucket, keys))
 
 
 def _sessions_of(years: Iterable[YearFacts], first: dt.date, last: dt.date) -> dict[Session, set[str]]:

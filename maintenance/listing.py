@@ -1,14 +1,20 @@
-"""Listings of a bucket as the doctor reads them."""
+"""Listings and objects of a bucket as the doctor reads them."""
 
 from __future__ import annotations
 
 import datetime as dt
 import itertools
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from s3_bucket_manager.aws import storage_errors
+from botocore.exceptions import ClientError
+
+from s3_bucket_manager.aws import is_missing, storage_errors
+
+_READERS = 10
+"""As many as the client has connections."""
 
 PORTFOLIO_SUFFIXES = (".csv",)
 TRADING_SUFFIXES = (".zip", ".txt")
@@ -48,6 +54,29 @@ def list_period(s3: Any, bucket: str, prefix: str, first: dt.date, last: dt.date
     return itertools.takewhile(
         lambda entry: entry.key < end, list_all(s3, bucket, prefix, start_after=f"{prefix}{first}")
     )
+
+
+def read_bodies(s3: Any, bucket: str, keys: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield the keys and contents of objects, in the order of *keys*; those that are gone by now are left out.
+
+    Raises:
+        StorageUnavailable: S3 did not answer or refused.
+    """
+
+    def body(key: str) -> tuple[str, bytes | None]:
+        with storage_errors(f"reading s3://{bucket}/{key}"):
+            try:
+                return key, s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+            except ClientError as error:
+                if is_missing(error):
+                    return key, None
+                raise
+
+    rest = iter(keys)
+    with ThreadPoolExecutor(_READERS) as readers:
+        # A part at a time: whoever takes them one by one never holds more.
+        while part := list(itertools.islice(rest, 8 * _READERS)):
+            yield from ((key, content) for key, content in readers.map(body, part) if content is not None)
 
 
 def refused_files(keys: Collection[str], suffixes: Collection[str]) -> dict[str, str]:

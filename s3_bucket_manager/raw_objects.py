@@ -54,6 +54,8 @@ class Publication:
     body: Callable[[], bytes]
     facts: Mapping[str, str]
     """What becomes the object's metadata; `source_sha256` is among them."""
+    trusts_metadata: bool = True
+    """Whether an object whose metadata names the same bytes is taken for what these bytes give, unread."""
 
 
 class RawObjects:
@@ -75,7 +77,8 @@ class RawObjects:
         """
         for _ in range(_ATTEMPTS):
             stored = self.head(wanted.key)
-            if stored is not None and stored.metadata.get("source-sha256") == wanted.sha256:
+            is_same = stored is not None and stored.metadata.get("source-sha256") == wanted.sha256
+            if is_same and wanted.trusts_metadata:
                 return StoreStatus.UNCHANGED
             # Before the Parquet, so that no Parquet ever stands without the bytes it was made from.
             wanted.keep_source()

@@ -13,7 +13,7 @@ from bovespa.records import Provenance, StoredTradingDay, StoreStatus
 from bovespa.source_files import SourceFile
 from bovespa.trading_day import Quote
 from s3_bucket_manager.raw_objects import Publication, RawObjects, provenance_facts
-from s3_bucket_manager.trading_parquet import read_trading_day, trading_bytes
+from s3_bucket_manager.trading_parquet import read_trading_day, read_trading_facts, trading_bytes
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,8 @@ class TradingStore:
     ) -> StoredTradingDay:
         """Keep the file and publish the day, unless it is stored with the same values already.
 
-        Other values always replace what is stored; the bucket keeps the version before.
+        Other values always replace what is stored; the bucket keeps the version before. What is stored is read, so that
+        a damaged object, or a lost file, is mended by giving the same file again.
 
         Args:
             day: Which.
@@ -59,6 +60,7 @@ class TradingStore:
                 is_news=lambda stored: _replaces(quotes, day, stored),
                 body=lambda: trading_bytes(quotes, facts),
                 facts=facts,
+                trusts_metadata=False,
             )
         )
         if status is StoreStatus.STORED:
@@ -96,7 +98,8 @@ class TradingStore:
 
 def _replaces(quotes: Sequence[Quote], day: TradingDay, stored: bytes) -> bool:
     try:
-        return sorted(quotes, key=lambda quote: quote.ticker) != list(read_trading_day(stored, day))
+        is_known = "source_sha256" in read_trading_facts(stored)
+        return not is_known or sorted(quotes, key=lambda quote: quote.ticker) != list(read_trading_day(stored, day))
     except InvalidTradingDay as error:
         log.warning("replacing an object that is no raw trading day", extra={"key": day.raw_key, "why": str(error)})
         return True

@@ -15,9 +15,10 @@ from bovespa.portfolio import View
 from bovespa.portfolio_csv import parse_csv, serialise_csv
 from bovespa.session_state import JobRun, RawObject
 from local.synthetic import synthetic_csv
-from maintenance.checks import Inventory, Quarantined, Raw, SessionFacts, Source, YearFacts, best_source, check
+from maintenance.checks import Inventory, Quarantined, Raw, SessionFacts, Source, best_source, check
 from maintenance.command import _summary, _table
 from maintenance.findings import Cure, Finding, Kind
+from maintenance.years import YearFacts
 from s3_bucket_manager.parquet_files import to_parquet_bytes
 from s3_bucket_manager.raw_parquet import portfolio_table
 
