@@ -34,7 +34,7 @@ from bovespa.settings import Settings
 from maintenance.command import doctor_command
 from maintenance.doctor import Doctor
 from maintenance.inventory import InventoryReader
-from maintenance.trading import TradingReader
+from maintenance.trading_reader import TradingReader
 from s3_bucket_manager.aws import client, storage_errors
 from s3_bucket_manager.manager import RawStore
 from s3_bucket_manager.session_states import SessionStates
@@ -254,7 +254,7 @@ def _add_operator_commands(app: Flask, settings: Callable[[], Settings]) -> None
             reader,
             RawStore(s3, known.raw_bucket),
             glue,
-            trading=TradingReader(s3, raw_bucket=known.raw_bucket),
+            trading=TradingReader(s3, glue, states, **buckets, database=known.database),
             fetch_trading_days=fetch,
             glue_job=known.glue_job,
             clock=utc_now,

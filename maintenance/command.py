@@ -42,7 +42,8 @@ def doctor_command(connect: Callable[[], Doctor]) -> click.Command:
         "--trading-days",
         "trading_days_wanted",
         is_flag=True,
-        help="Miss trading days also where none was ever stored, and also with --index.",
+        help="Examine trading days also with --index, miss them also where none was ever stored, and compare their "
+        "rows with B3's files, each of which is read.",
     )
     @click.option("--repair", is_flag=True, help="Mend what can be mended, wait, and examine again.")
     @click.option("--json", "as_json", is_flag=True, help="Print the findings as one line of JSON.")

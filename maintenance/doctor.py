@@ -10,17 +10,18 @@ from typing import Any
 
 from bovespa.clock import date_in_sao_paulo, last_finished_session
 from bovespa.errors import StorageUnavailable
-from bovespa.layout import Import, Session
+from bovespa.layout import Import, Session, TradingDay
 from bovespa.records import Provenance
 from bovespa.session_state import SESSIONS_ARGUMENT
 from maintenance.checks import Inventory, best_source, check
-from maintenance.findings import Cure, Finding
+from maintenance.findings import Cure, Finding, Kind
 from maintenance.inventory import InventoryReader
-from maintenance.trading import TradingReader, check_trading_days
+from maintenance.trading import check_trading_days
+from maintenance.trading_reader import TradingReader
 from s3_bucket_manager.aws import storage_errors
 from s3_bucket_manager.manager import RawStore
 
-_SESSIONS_A_RUN = 500
+_SUBJECTS_A_RUN = 500
 """What one run's arguments hold with ease."""
 _DAYS_A_REPAIR = 60
 """Trading days that one repair asks B3 for: some minutes. For more there are B3's yearly files."""
@@ -73,7 +74,8 @@ class Doctor:
             index_codes: The indexes to examine. None means every index, and the trading days.
             first: The period's first day.
             last: The period's last day.
-            trading_days_wanted: Whether trading days are examined in any case, and missed where none was ever stored.
+            trading_days_wanted: Whether trading days are examined in any case, missed where none was ever stored, and
+                compared with B3's files.
 
         Raises:
             StorageUnavailable: S3 or Glue did not answer or refused.
@@ -87,14 +89,14 @@ class Doctor:
                 found.setdefault(finding if finding.session else (finding.kind, finding.detail), finding)
         if trading_days_wanted or not index_codes:
             for finding in self._examine_trading_days(first, last, is_wanted=trading_days_wanted):
-                found.setdefault(finding, finding)
+                found.setdefault(finding if finding.session else (finding.kind, finding.detail), finding)
         return list(found.values())
 
     def _examine_trading_days(self, first: dt.date, last: dt.date, *, is_wanted: bool) -> list[Finding]:
-        """Those since the first portfolio of any index."""
+        """Those that are there, and those that are missing since the first portfolio of any index."""
         begins = [begin for code in self._reader.index_codes() if (begin := self._reader.first_stored(code))]
         return check_trading_days(
-            self._trading.read(first, last),
+            self._trading.read(first, last, compare_rows=is_wanted),
             first=max(first, min(begins, default=dt.date.max)),
             last=min(last, last_finished_session(self._clock())),
             is_wanted=is_wanted,
@@ -110,7 +112,8 @@ class Doctor:
         problems = self._fetch(findings, report)
         repairable = [(one, one.session) for one in findings if one.cure.is_repairable]
         sessions = sorted({session for _, session in repairable if isinstance(session, Session)})
-        if not sessions:
+        subjects: list[Session | TradingDay] = [*sessions, *_trading_days_to_refine(findings)]
+        if not subjects:
             return problems
         broken = sorted(
             {session for one, session in repairable if isinstance(session, Session) and one.cure is Cure.REBUILD}
@@ -119,13 +122,14 @@ class Doctor:
         for session in broken:
             self._rebuild(session, made_by)
             report(f"{session}: raw object made anew from B3's bytes")
-        for start in range(0, len(sessions), _SESSIONS_A_RUN):
-            part = sessions[start : start + _SESSIONS_A_RUN]
+        for start in range(0, len(subjects), _SUBJECTS_A_RUN):
+            part = subjects[start : start + _SUBJECTS_A_RUN]
             with storage_errors(f"starting {self._glue_job}"):
                 run_id = self._glue.start_job_run(
                     JobName=self._glue_job, Arguments={SESSIONS_ARGUMENT: ",".join(map(str, part))}
                 )["JobRunId"]
-            report(f"run {run_id} refines {len(part)} sessions")
+            days = sum(isinstance(one, TradingDay) for one in part)
+            report(f"run {run_id} refines {len(part) - days} sessions and {days} trading days")
             problem = self._wait(run_id)
             if problem is not None:
                 problems.append(problem)
@@ -136,7 +140,7 @@ class Doctor:
         if not days:
             return []
         if len(days) > _DAYS_A_REPAIR:
-            report(f"{_DAYS_A_REPAIR} of {len(days)} missing trading days are fetched now; the next repair goes on")
+            report(f"{_DAYS_A_REPAIR} of {len(days)} trading days are fetched now; the next repair goes on")
         return self._fetch_trading_days(days[:_DAYS_A_REPAIR], report)
 
     def _rebuild(self, session: Session, made_by: Import) -> None:
@@ -170,3 +174,10 @@ class Doctor:
                 return f"Run {run_id} {run['JobRunState']}: {run.get('ErrorMessage') or 'no reason given'}"
             pause.wait(_POLL_S)
         return f"Run {run_id} was not over after {self._timeout_s:g} s; run the doctor again later."
+
+
+def _trading_days_to_refine(findings: Iterable[Finding]) -> list[TradingDay]:
+    """Those whose raw object is sound or gone: a damaged one is refined by the run of what B3 gives for it."""
+    of_days = [(one, one.session) for one in findings if isinstance(one.session, TradingDay)]
+    damaged = {day for one, day in of_days if one.kind is Kind.RAW_DAMAGED}
+    return sorted({day for one, day in of_days if one.cure is Cure.REFINE} - damaged)

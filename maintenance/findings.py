@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from bovespa.layout import Session, TradingDay
 
-RUN_IT = "`doctor --repair` starts a run over the session."
+RUN_IT = "`doctor --repair` starts a run over it."
 _SHOWN = 5
 """How many names of one kind a finding shows."""
 
@@ -47,7 +47,7 @@ class Cure(StrEnum):
     FETCH = "fetch"
     """`--repair` asks B3 for it again."""
     REFINE = "refine"
-    """`--repair` starts a run over the session."""
+    """`--repair` starts a run over the session or trading day."""
     WAIT = "wait"
     """It mends itself."""
     BY_HAND = "by hand"

@@ -31,7 +31,8 @@ from local.synthetic_trading import synthetic_cotahist, synthetic_quotes, zipped
 from maintenance.doctor import Doctor
 from maintenance.findings import Kind
 from maintenance.inventory import InventoryReader
-from maintenance.trading import TradingInventory, TradingReader, check_trading_days
+from maintenance.trading import TradingInventory, check_trading_days
+from maintenance.trading_reader import TradingReader
 from s3_bucket_manager.manager import RawStore
 from s3_bucket_manager.session_states import SessionStates
 from s3_bucket_manager.trading_parquet import read_trading_day, read_trading_facts
@@ -273,7 +274,7 @@ def test_the_doctor_misses_days_since_the_first_portfolio_and_fetches_them(
 ) -> None:
     database = f"d{raw_bucket[-8:]}"
     glue.create_database(DatabaseInput={"Name": database})
-    for name in ("portfolio", "holdings", "sessions", "sectors"):
+    for name in ("portfolio", "holdings", "sessions", "sectors", "trading"):
         glue.create_table(DatabaseName=database, TableInput={"Name": name, "StorageDescriptor": {"Columns": []}})
     glue.create_job(Name=database, Role="arn:aws:iam::000000000000:role/x", Command={"Name": "glueetl"})
     now = dt.datetime(2025, 3, 6, 15, tzinfo=dt.UTC)
@@ -288,7 +289,7 @@ def test_the_doctor_misses_days_since_the_first_portfolio_and_fetches_them(
         InventoryReader(s3, glue, states, **buckets, database=database),
         RawStore(s3, raw_bucket),
         glue,
-        trading=TradingReader(s3, raw_bucket=raw_bucket),
+        trading=TradingReader(s3, glue, states, **buckets, database=database),
         fetch_trading_days=lambda days, report: ingestion.bring(days, Import("repair-trading"), report),
         glue_job=database,
         clock=lambda: now,
@@ -337,20 +338,21 @@ def test_one_repair_asks_for_no_more_than_sixty_days(s3: Any, glue: Any, raw_buc
         asked.extend(days)
         return []
 
+    states = SessionStates(s3, glue, **buckets, glue_job="x")
     doctor = Doctor(
-        InventoryReader(s3, glue, SessionStates(s3, glue, **buckets, glue_job="x"), **buckets, database="x"),
+        InventoryReader(s3, glue, states, **buckets, database="x"),
         RawStore(s3, raw_bucket),
         glue,
-        trading=TradingReader(s3, raw_bucket=raw_bucket),
+        trading=TradingReader(s3, glue, states, **buckets, database="x"),
         fetch_trading_days=fetch,
         glue_job="x",
         clock=lambda: NOW,
     )
     missing = check_trading_days(
-        TradingInventory(any_stored=True, stored=frozenset(), sources=frozenset()),
+        TradingInventory(any_stored=True),
         first=dt.date(2024, 1, 2),
         last=dt.date(2024, 12, 30),
     )
     assert doctor.repair(missing, report=told.append) == []
     assert asked == list(trading_days(dt.date(2024, 1, 2), dt.date(2024, 12, 30)))[:60]
-    assert told == ["60 of 251 missing trading days are fetched now; the next repair goes on"]
+    assert told == ["60 of 251 trading days are fetched now; the next repair goes on"]
