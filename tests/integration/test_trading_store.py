@@ -35,7 +35,7 @@ from maintenance.trading import TradingInventory, check_trading_days
 from maintenance.trading_reader import TradingReader
 from s3_bucket_manager.manager import RawStore
 from s3_bucket_manager.session_states import SessionStates
-from s3_bucket_manager.trading_parquet import read_trading_day, read_trading_facts
+from s3_bucket_manager.trading_parquet import read_trading_day, read_trading_facts, trading_bytes
 from s3_bucket_manager.trading_store import TradingStore
 from scrap.trading_day import fetch_trading_day
 from tests.documented_client import DocumentedClient
@@ -327,6 +327,40 @@ def test_the_doctor_misses_days_since_the_first_portfolio_and_fetches_them(
     manifest = ImportManifest.from_json(body(s3, raw_bucket, Import("repair-trading").key))
     assert manifest.trading_days == (TradingDay(dt.date(2025, 2, 24)),)
     assert s3.head_object(Bucket=raw_bucket, Key=Session("IBOV", dt.date(2025, 2, 24)).raw_key)
+
+
+def test_the_same_file_mends_a_forged_day_and_brings_a_lost_file_back(s3: Any, raw_bucket: str) -> None:
+    store = TradingStore(s3, raw_bucket)
+    stored = store.store(DAY, QUOTES, SOURCE, PROVENANCE)
+    true = s3.get_object(Bucket=raw_bucket, Key=DAY.raw_key)
+    content = true["Body"].read()
+    facts = read_trading_facts(content)
+    nameless = {name: value for name, value in facts.items() if name != "source_sha256"}
+    forged = [replace(QUOTES[0], trades=QUOTES[0].trades + 1), *QUOTES[1:]]
+    for planted in (trading_bytes(forged, facts), trading_bytes(QUOTES, nameless), b"PAR1"):
+        s3.put_object(Bucket=raw_bucket, Key=DAY.raw_key, Body=planted, Metadata=true["Metadata"])
+        assert store.store(DAY, QUOTES, SOURCE, PROVENANCE).status is StoreStatus.STORED
+        assert body(s3, raw_bucket, stored.raw_uri) == content
+    s3.delete_object(Bucket=raw_bucket, Key=stored.source_uri.removeprefix(f"s3://{raw_bucket}/"))
+    assert store.store(DAY, QUOTES, SOURCE, PROVENANCE).status is StoreStatus.UNCHANGED
+    with SOURCE.open() as file:
+        assert body(s3, raw_bucket, stored.source_uri) == file.read()
+
+
+def test_where_trading_days_were_never_collected_the_doctor_is_silent_after_two_listings(
+    s3: Any, glue: Any, raw_bucket: str, refined_bucket: str
+) -> None:
+    csv = synthetic_csv("IBOV", THURSDAY)
+    RawStore(s3, raw_bucket).store(parse_csv(csv), csv, replace(PROVENANCE, index_code="IBOV"))
+    listed: list[Any] = []
+    s3.meta.events.register("before-call.s3", lambda model, **_: listed.append(model.name))
+    buckets = {"raw_bucket": raw_bucket, "refined_bucket": refined_bucket}
+    # The catalog has not even got the table.
+    states = SessionStates(s3, glue, **buckets, glue_job="no-such-job")
+    reader = TradingReader(s3, glue, states, **buckets, database="no_such_database")
+    found = reader.read(dt.date(1998, 1, 1), dt.date(2199, 12, 30), compare_rows=True)
+    assert listed == ["ListObjectsV2"] * 2
+    assert check_trading_days(found, first=THURSDAY, last=THURSDAY) == []
 
 
 def test_one_repair_asks_for_no_more_than_sixty_days(s3: Any, glue: Any, raw_bucket: str, refined_bucket: str) -> None:
