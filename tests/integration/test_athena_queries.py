@@ -12,7 +12,6 @@ import pytest
 from botocore.exceptions import ClientError
 
 import infrastructure.deploy
-from bovespa.layout import COMPACT_TABLES
 from infrastructure.athena_queries import named_queries, views
 from infrastructure.publish import VIEW_MARK, Publication, saved_queries
 from infrastructure.steps import DeploymentFailed
@@ -277,7 +276,7 @@ def deploy(*arguments: str) -> int:
 def names_in(cloud: Cloud) -> set[str]:
     saved = {query["Name"] for query in saved_queries(cloud.client("athena"), "bovespa")}
     tables = cloud.client("glue").get_tables(DatabaseName="bovespa")["TableList"]
-    return saved | {table["Name"] for table in tables} - {"portfolio", *COMPACT_TABLES}
+    return saved | {table["Name"] for table in tables if table["TableType"] == "VIRTUAL_VIEW"}
 
 
 EVERYTHING = {query.name for query in named_queries()} | {view.name for view in views()}
