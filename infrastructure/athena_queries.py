@@ -30,6 +30,7 @@ KINDS: Mapping[str, Kind] = {
     "year": "whole",
     "sessions": "whole",
     "top": "whole",
+    "least_trades": "whole",
 }
 """Every parameter that a query may have: one name for one thing, in all of them."""
 

@@ -10,7 +10,13 @@ import pytest
 
 from tests.conftest import RECORDINGS
 from tests.lake import Lake, quiet_lake
-from tests.query_reckoning.synthetic_history import RECORDED_CHOICES, SYNTHETIC_CHOICES, synthetic_contents
+from tests.query_reckoning.synthetic_history import (
+    RECORDED_CHOICES,
+    SYNTHETIC_CHOICES,
+    synthetic_contents,
+    synthetic_trading_days,
+)
+from tests.recorded_trading import recorded_portfolio, recorded_trading_days
 
 
 @dataclass(frozen=True)
@@ -19,26 +25,30 @@ class StoredHistory:
 
     lake: Lake
     contents: Sequence[bytes]
+    trading_days: Sequence[bytes]
     choices: tuple[dict[str, str], ...]
     """Values of parameters that ask about what is in it."""
 
 
 @pytest.fixture(scope="session")
 def stored_history() -> Iterator[StoredHistory]:
-    """The recorded sessions, or where they are absent synthetic ones, refined by one run over all."""
+    """The recorded sessions and trading days, or where they are absent synthetic ones, refined by one run over all."""
     if RECORDINGS.is_dir():
         contents = [path.read_bytes() for path in sorted((RECORDINGS / "sessions").glob("*.csv"))]
-        choices = RECORDED_CHOICES
+        contents.append(recorded_portfolio(RECORDINGS))
+        trading_days, choices = recorded_trading_days(RECORDINGS), RECORDED_CHOICES
     else:
-        contents, choices = synthetic_contents(), SYNTHETIC_CHOICES
+        contents, trading_days, choices = synthetic_contents(), synthetic_trading_days(), SYNTHETIC_CHOICES
     with quiet_lake() as lake:
         for content in contents:
             lake.store(content)
+        for content in trading_days:
+            lake.store_trading_day(content)
         lake.cloud.client("glue").start_job_run(JobName="bovespa-refine", Arguments={"--sessions": "all"})
         lake.wait_until_idle()
         (run,) = lake.runs()
         assert run["JobRunState"] == "SUCCEEDED", run["ErrorMessage"]
-        yield StoredHistory(lake, contents, choices)
+        yield StoredHistory(lake, contents, trading_days, choices)
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ VIEW = pytest.mark.parametrize("view", views(), ids=lambda view: view.name)
 
 @pytest.fixture(scope="module")
 def history(stored_history: StoredHistory) -> History:
-    return History(stored_history.contents)
+    return History(stored_history.contents, stored_history.trading_days)
 
 
 @pytest.fixture(scope="module")

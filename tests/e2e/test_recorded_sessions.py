@@ -1,24 +1,29 @@
-"""Every column of every row of the 54 recorded sessions, refined by one run over all, against the reckoning."""
+"""Every column of every row of the 54 recorded sessions, and of one with its trading days, against the reckoning.
+
+One run over all has refined them.
+"""
 
 from __future__ import annotations
 
 from tests import reckoning
-from tests.compact_reckoning import sector_rows, session_rows
+from tests.compact_reckoning import sector_rows
 from tests.e2e.conftest import StoredHistory
+from tests.trading_reckoning import refined_rows, session_rows, trading_rows
 
 
 def test_one_run_over_all_recorded_sessions_gives_every_value(recorded_history: StoredHistory) -> None:
-    lake, contents = recorded_history.lake, recorded_history.contents
+    lake, contents, trading_days = recorded_history.lake, recorded_history.contents, recorded_history.trading_days
     rows = lake.rows("TRUE")
-    assert rows == reckoning.refined_rows(contents)
+    assert rows == refined_rows(contents, trading_days)
     assert lake.table("holdings", "index_code", "session_date", "ticker") == {
         key: row | {"session_year": key[1][:4]} for key, row in rows.items()
     }
-    assert lake.table("sessions", "index_code", "session_date") == session_rows(contents)
+    assert lake.table("sessions", "index_code", "session_date") == session_rows(contents, trading_days)
+    assert lake.table("trading", "session_date", "ticker") == trading_rows(trading_days)
     sectors = lake.table("sectors", "index_code", "session_date", "sector", "subsector")
     assert sectors == sector_rows(contents)
     assert len({key[:2] for key in sectors}) == 7, "B3 gave seven of the recorded sessions by sector"
-    assert len(rows) == sum(len(reckoning.read(content).rows) for content in contents) == 4678
+    assert len(rows) == sum(len(reckoning.read(content).rows) for content in contents) == 4678 + 82
     changed = {
         key: (row["theoretical_quantity_change"], row["quantity_change_cause"])
         for key, row in rows.items()

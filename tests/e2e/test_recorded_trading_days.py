@@ -11,26 +11,22 @@ from pathlib import Path
 
 import pytest
 
-from bovespa.layout import Session, TradingDay
+from bovespa.layout import Session
 from tests.lake import Lake
+from tests.recorded_trading import recorded_portfolio, recorded_trading_days
 from tests.trading_reckoning import refined_rows, session_rows, trading_rows
 
 SESSION = Session("IBOV", dt.date(2021, 3, 26))
-DAYS = [TradingDay(dt.date(2021, 3, 25)), TradingDay(dt.date(2021, 3, 26))]
 
 
 @pytest.fixture(scope="module")
 def portfolio(recordings: Path) -> bytes:
-    """The portfolio of 26/03/2021; the recorded copy lost the Redutor, which is known."""
-    mangled = (recordings / "bad" / "IBOVDia_26-03-21.mangled-redutor.csv").read_bytes()
-    before, _, _ = mangled.rstrip().rpartition(b"Redutor")
-    return before + b"Redutor;;;18.296.803,37677573\r\n"
+    return recorded_portfolio(recordings)
 
 
 @pytest.fixture(scope="module")
 def texts(recordings: Path) -> list[bytes]:
-    folder = recordings / "cotahist"
-    return [(folder / f"COTAHIST_D{day.session_date:%d%m%Y}.TXT").read_bytes() for day in DAYS]
+    return recorded_trading_days(recordings)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from infrastructure.athena_queries import NamedQuery, View, named_queries, views
 from tests.query_reckoning.comparison import answered, choices_of, expected, in_any_order, values_of
 from tests.query_reckoning.history import History
 from tests.query_reckoning.query_rows import QUERY_ROWS
-from tests.query_reckoning.synthetic_history import SYNTHETIC_CHOICES, synthetic_contents
+from tests.query_reckoning.synthetic_history import SYNTHETIC_CHOICES, synthetic_contents, synthetic_trading_days
 from tests.query_reckoning.tables import Tables
 from tests.query_reckoning.view_rows import VIEW_ROWS
 
@@ -25,13 +25,18 @@ def contents() -> list[bytes]:
 
 
 @pytest.fixture(scope="module")
-def history(contents: list[bytes]) -> History:
-    return History(contents)
+def trading_days() -> list[bytes]:
+    return synthetic_trading_days()
 
 
 @pytest.fixture(scope="module")
-def tables(contents: list[bytes]) -> Tables:
-    return Tables(contents)
+def history(contents: list[bytes], trading_days: list[bytes]) -> History:
+    return History(contents, trading_days)
+
+
+@pytest.fixture(scope="module")
+def tables(contents: list[bytes], trading_days: list[bytes]) -> Tables:
+    return Tables(contents, trading_days)
 
 
 @QUERY
@@ -65,3 +70,11 @@ def test_the_history_has_what_queries_ask_about(history: History) -> None:
     filled = VIEW_ROWS["holdings_with_sectors"](history)
     assert {row["is_sector_filled"] for row in filled} == {True, False}
     assert {row["sessions_missed"] for row in history.sessions["IBOV"].values()} == {None, 0, 1, 7}
+    ibov = history.sessions["IBOV"]
+    without_level = [date for date, row in ibov.items() if row["trades"] is not None and row["index_level"] is None]
+    assert [str(date) for date in without_level] == ["2022-04-29", "2022-05-02"], "a member has no close"
+    unstored = [str(date) for date, row in ibov.items() if row["trades"] is None]
+    assert unstored == ["2022-04-28", "2022-05-03", "2022-09-06", "2023-01-03"]
+    assert set(history.trading) - ibov.keys(), "a trading day without a session"
+    idle = [row for row in history.holdings["IBOV"][max(history.trading)].values() if row["trades"] == 0]
+    assert {row["ticker"] for row in idle} == {"HORN4", "VENA4"}

@@ -8,8 +8,7 @@ from collections.abc import Iterable
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from tests.compact_reckoning import session_rows
-from tests.reckoning import refined_rows
+from tests.trading_reckoning import refined_rows, session_rows, trading_rows
 
 Row = dict[str, Any]
 Values = dict[str, Any]
@@ -18,32 +17,45 @@ Values = dict[str, Any]
 _TEXTS = frozenset(
     """
     index_code ticker company share_class corporate_event listing_segment sector_as_published sector subsector
-    quantity_change_cause membership participation_level
+    quantity_change_cause membership participation_level bdi_code isin
     """.split()
 )
-_DECIMALS = ("_pct", "_pp", "reductor", "concentration_hhi", "effective_holdings")
+_DECIMALS = (
+    *("_pct", "_pp", "_brl", "_points", "index_level", "reductor", "concentration_hhi", "effective_holdings"),
+    *("average_trades", "transaction_frequency"),
+)
 
 
 class History:
-    """The rows of the lake, each a dict of column to value."""
+    """The rows of the lake, each a dict of column to value.
 
-    def __init__(self, contents: Iterable[bytes]) -> None:
-        contents = list(contents)
+    Args:
+        contents: Files of sessions.
+        trading_days: Records of one trading day each.
+    """
+
+    def __init__(self, contents: Iterable[bytes], trading_days: Iterable[bytes]) -> None:
+        contents, trading_days = list(contents), list(trading_days)
         self.sessions: dict[str, dict[dt.date, Row]] = {}
         """By index and date, in order of date."""
         self.holdings: dict[str, dict[dt.date, dict[str, Row]]] = {}
         """By index, date and ticker, in order of date and rank."""
-        for (index_code, date), texts in sorted(session_rows(contents).items()):
+        for (index_code, date), texts in sorted(session_rows(contents, trading_days).items()):
             row = _typed({"index_code": index_code, "session_date": date} | texts)
             self.sessions.setdefault(index_code, {})[row["session_date"]] = row
             self.holdings.setdefault(index_code, {})[row["session_date"]] = {}
         rows = [
             _typed(dict(zip(("index_code", "session_date", "ticker"), key, strict=True)) | texts)
             | {"session_year": int(key[1][:4])}
-            for key, texts in refined_rows(contents).items()
+            for key, texts in refined_rows(contents, trading_days).items()
         ]
         for row in sorted(rows, key=lambda row: row["participation_rank"]):
             self.holdings[row["index_code"]][row["session_date"]][row["ticker"]] = row
+        self.trading: dict[dt.date, dict[str, Row]] = {}
+        """By trading day and ticker, in order of both."""
+        for (date, ticker), texts in sorted(trading_rows(trading_days).items()):
+            row = _typed({"session_date": date, "ticker": ticker} | texts)
+            self.trading.setdefault(row["session_date"], {})[ticker] = row
 
     def dates(self, index_code: str) -> list[dt.date]:
         """The stored sessions of an index."""
@@ -57,6 +69,17 @@ class History:
         """The holdings of the chosen day, by rank."""
         day = self.day(values)
         return [] if day is None else list(self.holdings[values["index_code"]][day].values())
+
+    def traded_portfolio(self, values: Values) -> list[Row]:
+        """The holdings, by rank, of the last session up to the chosen day whose trading day is stored."""
+        traded = [date for date in self.dates(values["index_code"]) if date in self.trading]
+        day = max((date for date in traded if _up_to(date, values["session_date"])), default=None)
+        return [] if day is None else list(self.holdings[values["index_code"]][day].values())
+
+    def market(self, values: Values) -> list[Row]:
+        """What the market did on the last stored trading day up to the chosen day, by ticker."""
+        day = max((date for date in self.trading if _up_to(date, values["session_date"])), default=None)
+        return [] if day is None else list(self.trading[day].values())
 
     def pair(self, values: Values) -> tuple[dt.date, dt.date] | None:
         """The two sessions between which a query compares."""

@@ -790,3 +790,177 @@ def stored_sessions_by_year(history: History, values: Values) -> list[Row]:
                 }
             )
     return found
+
+
+# -------------------------------------------------------------------------------------------------- of trading days
+
+
+def _by_trades(row: Row) -> tuple[int, Decimal, str]:
+    return -row["trades"], -row["volume_brl"], row["ticker"]
+
+
+@_query
+def most_traded(history: History, values: Values) -> list[Row]:
+    rows = sorted(history.market(values), key=_by_trades)
+    by_volume = sorted(rows, key=lambda row: (-row["volume_brl"], -row["trades"], row["ticker"]))
+    columns = (
+        "session_date ticker company share_class trades market_trades_pct transaction_frequency traded_quantity "
+        "volume_brl market_volume_pct close_price_brl price_change_pct"
+    )
+    return [
+        pick(row, columns) | {"place": place, "volume_place": by_volume.index(row) + 1}
+        for place, row in enumerate(rows[: values["top"]], 1)
+    ]
+
+
+@_query
+def unusual_trading(history: History, values: Values) -> list[Row]:
+    def distance(row: Row) -> Decimal:
+        return max(
+            rounded(row["trades"] / row["average_trades"], 6),
+            rounded(row["average_trades"] / row["trades"], 6),
+        )
+
+    rows = [row for row in history.market(values) if row["average_trades"] >= values["least_trades"]]
+    columns = (
+        "session_date ticker company trades average_trades transaction_frequency traded_days trading_days_observed "
+        "volume_brl close_price_brl price_change_pct corporate_event"
+    )
+    ranked = sorted(rows, key=lambda row: (-distance(row), row["ticker"]))
+    return [{"place": place} | pick(row, columns) for place, row in enumerate(ranked[: values["top"]], 1)]
+
+
+@_query
+def ticker_trading_history(history: History, values: Values) -> list[Row]:
+    ticker = values["ticker"] or min(history.trading[max(history.trading)].values(), key=_by_trades)["ticker"]
+    columns = (
+        "session_date ticker company corporate_event open_price_brl high_price_brl low_price_brl close_price_brl "
+        "average_price_brl previous_close_price_date price_change_pct trades transaction_frequency traded_quantity "
+        "volume_brl market_volume_pct"
+    )
+    return [
+        pick(rows[ticker], columns) for date, rows in history.trading.items() if ticker in rows and within(date, values)
+    ]
+
+
+@_query
+def trading_days_stored(history: History, values: Values) -> list[Row]:
+    sessions: dict[dt.date, list[Row]] = {}
+    for days in history.sessions.values():
+        for date, row in days.items():
+            sessions.setdefault(date, []).append(row)
+    found = []
+    for date in sorted({*sessions, *history.trading}):
+        rows, quotes = sessions.get(date, []), list(history.trading.get(date, {}).values())
+        if within(date, values):
+            found.append(
+                {
+                    "session_date": date,
+                    "is_trading_day_stored": bool(quotes),
+                    "indexes": len(rows),
+                    "indexes_with_level": sum(row["index_level"] is not None for row in rows),
+                    "indexes_compared_with_the_day_before": sum(
+                        row["participations_compared"] is not None for row in rows
+                    ),
+                    "papers": len(quotes) or None,
+                    "trades": total(quotes, "trades") if quotes else None,
+                    "volume_brl": total(quotes, "volume_brl") if quotes else None,
+                }
+            )
+    return found
+
+
+@_query
+def liquidity_against_weight(history: History, values: Values) -> list[Row]:
+    found = []
+    for row in history.traded_portfolio(values):
+        ratios = {}
+        for name in ("trades", "volume"):
+            part, weight = row[f"index_{name}_pct"], row["participation_pct"]
+            ratios[f"{name}_to_participation"] = rounded(part / weight, 6) if weight and part is not None else None
+        columns = "session_date ticker company participation_pct trades index_trades_pct volume_brl index_volume_pct"
+        found.append(pick(row, columns) | ratios)
+    return sorted(found, key=lambda row: (_largest_first(row["trades_to_participation"]), row["ticker"]))
+
+
+@_query
+def contribution_to_the_move(history: History, values: Values) -> list[Row]:
+    rows = history.traded_portfolio(values)
+    if not rows:
+        return []
+    ranked = sorted(rows, key=lambda row: (_largest_first(row["index_contribution_points"]), row["ticker"]))
+    points = [row["index_contribution_points"] for row in ranked]
+    session = history.sessions[values["index_code"]][rows[0]["session_date"]]
+    before, change, whole = session["previous_index_level"], session["index_change_points"], _sum(points)
+    return [
+        pick(row, "session_date ticker company participation_pct close_price_brl index_contribution_points")
+        | pick(session, "previous_index_level index_level index_change_points")
+        | {
+            "place": place,
+            "cumulative_points": _sum(points[:place]),
+            "contribution_pp": None
+            if before is None or row["index_contribution_points"] is None
+            else rounded(100 * row["index_contribution_points"] / before, 4),
+            "index_contribution_total_points": whole,
+            "unexplained_points": None if change is None or whole is None else change - whole,
+        }
+        for place, row in enumerate(ranked, 1)
+    ]
+
+
+@_query
+def participation_drift(history: History, values: Values) -> list[Row]:
+    rows = history.traded_portfolio(values)
+    closing = sorted(
+        (row for row in rows if row["closing_participation_pct"] is not None),
+        key=lambda row: (-row["closing_participation_pct"], row["ticker"]),
+    )
+    ranks = {row["ticker"]: rank for rank, row in enumerate(closing, 1)}
+    found = []
+    for row in rows:
+        drift, weight, rank = row["participation_drift_pp"], row["participation_pct"], ranks.get(row["ticker"])
+        columns = (
+            "session_date ticker company participation_pct closing_participation_pct participation_drift_pp "
+            "participation_rank"
+        )
+        found.append(
+            pick(row, columns)
+            | {
+                "relative_drift_pct": rounded(100 * drift / weight, 6) if weight and drift is not None else None,
+                "closing_rank": rank,
+                "ranks_won": None if rank is None else row["participation_rank"] - rank,
+            }
+        )
+    return sorted(
+        found,
+        key=lambda row: (
+            _largest_first(row["participation_drift_pp"] and abs(row["participation_drift_pp"])),
+            row["ticker"],
+        ),
+    )
+
+
+@_query
+def index_level_over_time(history: History, values: Values) -> list[Row]:
+    rows = history.span(values)
+    columns = (
+        "session_date previous_session_date sessions_missed index_level index_change_points index_change_pct holdings "
+        "holdings_traded trades volume_brl participations_compared participations_reproduced "
+        "participation_max_difference_pp"
+    )
+    found, first = [], None
+    for row in rows:
+        level = row["index_level"]
+        first = level if first is None else first
+        since = None if level is None else rounded(100 * (level - first) / first, 6)
+        found.append(pick(row, columns) | {"index_change_since_first_pct": since})
+    return found
+
+
+def _largest_first(value: Decimal | None) -> tuple[bool, Decimal]:
+    return value is None, Decimal(0) if value is None else -value
+
+
+def _sum(values: list[Decimal | None]) -> Decimal | None:
+    known = [value for value in values if value is not None]
+    return sum(known, Decimal(0)) if known else None

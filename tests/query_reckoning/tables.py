@@ -10,19 +10,20 @@ from typing import Any
 
 import pyarrow as pa
 
-from glue.schema import COMPACT_TABLES, YEAR_COLUMNS
+from glue.schema import COMPACT_TABLES, TRADING
 from infrastructure.athena_queries import views
 from local.athena_queries import View, translate
 from local.athena_run import Answer, run_query
 from local.athena_types import SqlType, hive_type
-from tests.compact_reckoning import sector_rows, session_rows
-from tests.reckoning import refined_rows
+from tests.compact_reckoning import sector_rows
+from tests.trading_reckoning import refined_rows, session_rows, trading_rows
 
 _DATABASE = "bovespa"
 _KEYS: dict[str, tuple[str, ...]] = {
     "holdings": ("index_code", "session_date", "ticker"),
     "sessions": ("index_code", "session_date"),
     "sectors": ("index_code", "session_date", "sector", "subsector"),
+    "trading": ("session_date", "ticker"),
 }
 _READERS: dict[str, Callable[[str], Any]] = {
     "varchar": str,
@@ -44,20 +45,22 @@ class _Table:
 class Tables:
     """The tables and views of a lake that holds given files."""
 
-    def __init__(self, contents: Iterable[bytes]) -> None:
-        contents = list(contents)
+    def __init__(self, contents: Iterable[bytes], trading_days: Iterable[bytes]) -> None:
+        contents, trading_days = list(contents), list(trading_days)
+        holdings = refined_rows(contents, trading_days)
         reckoned: dict[str, Any] = {
-            "holdings": {key: row | {"session_year": key[1][:4]} for key, row in refined_rows(contents).items()},
-            "sessions": session_rows(contents),
+            "holdings": {key: row | {"session_year": key[1][:4]} for key, row in holdings.items()},
+            "sessions": session_rows(contents, trading_days),
             "sectors": sector_rows(contents),
+            "trading": trading_rows(trading_days),
         }
         self._tables: dict[str, _Table | View] = {}
-        for table in COMPACT_TABLES:
-            columns = tuple((name, hive_type(kind)) for name, kind in (*table.columns, *YEAR_COLUMNS))
+        for table in (*COMPACT_TABLES, TRADING):
+            columns = tuple((name, hive_type(kind)) for name, kind in (*table.columns, *table.partition_keys))
             rows = [dict(zip(_KEYS[table.name], key, strict=True)) | row for key, row in reckoned[table.name].items()]
             arrays = [pa.array([_read(row[name], kind) for row in rows], kind.arrow) for name, kind in columns]
             names = [f"c{number}" for number in range(len(arrays))]
-            keys = tuple(name for name, _ in YEAR_COLUMNS)
+            keys = tuple(name for name, _ in table.partition_keys)
             self._tables[table.name] = _Table(columns, keys, pa.table(arrays, names=names))
         for view in views():
             query, _ = translate(view.select, _DATABASE, self._find)
