@@ -94,7 +94,9 @@ def _parser() -> argparse.ArgumentParser:
         "paths", nargs="*", type=_file, metavar="NOTEBOOK", help="which (default: all of notebooks/)"
     )
     source = notebooks.add_mutually_exclusive_group()
-    source.add_argument("--sessions", type=_folder, metavar="DIR", help="B3's CSV files; else an invented history")
+    source.add_argument(
+        "--sessions", type=_folder, metavar="DIR", help="B3's CSV files and COTAHIST records; else an invented history"
+    )
     source.add_argument("--running", action="store_true", help="read the tables of the cloud of `up`, as they are")
     notebooks.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: build/notebooks)")
     notebooks.set_defaults(command=_notebooks)

@@ -26,7 +26,13 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 from bovespa.errors import BovespaError
 from local.aws_environment import aws_environment
 from local.cloud import PROJECT, running_cloud
-from local.notebook_lake import fill, synthetic_days, write_synthetic_sessions
+from local.notebook_lake import (
+    fill,
+    synthetic_days,
+    synthetic_trading_days,
+    write_synthetic_sessions,
+    write_synthetic_trading_days,
+)
 from local.notebook_pages import write_pages
 from local.spark_archive import archive_path
 from local.spark_settings import spark_properties, write_properties
@@ -57,7 +63,7 @@ def run_notebooks(
     """Execute notebooks, each in a kernel of its own, and write their pages and figures.
 
     Args:
-        sessions: B3's CSV files; None for an invented history.
+        sessions: B3's CSV files, and its records of trading days if there are any; None for an invented history.
         output: Folder for what is written, made if missing.
         endpoint_url: A cloud that runs already and whose tables are read as they are; None starts one and fills it.
         notebooks: Which to execute, in order; none means all of the project's.
@@ -86,6 +92,7 @@ def run_notebooks(
                 sessions = work_dir / "sessions"
                 sessions.mkdir()
                 write_synthetic_sessions(sessions, synthetic_days())
+                write_synthetic_trading_days(sessions, synthetic_trading_days())
             report(f"{fill(cloud, sessions, report)} sessions refined in one run")
         written: list[Path] = []
         for path in paths:
