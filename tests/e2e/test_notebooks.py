@@ -21,7 +21,7 @@ from PIL import Image
 from bovespa.portfolio import View
 from bovespa.portfolio_csv import file_name
 from local.cloud import running_cloud
-from local.notebook_lake import fill
+from local.notebook_lake import fill, write_synthetic_trading_days
 from local.notebook_pages import figures, printed
 from local.synthetic import synthetic_csv
 from tests.conftest import PROJECT
@@ -33,12 +33,16 @@ DAYS = [dt.date(2020, 12, 28), dt.date(2020, 12, 29), dt.date(2020, 12, 30), dt.
 """Two years, a rebalance with entries and exits, then a gap."""
 LAST = dt.date(2021, 1, 14)
 """A split, in a session that B3 gave by code."""
+TRADING_DAYS = [dt.date(2021, 1, 12), dt.date(2021, 1, 13), LAST]
+WITHOUT_TRADING_DAY = "without_trading_day"
+"""The notebook of the trading day, of a session that lacks it."""
 
 FIGURES = {
     "index_today": ["treemap", "concentration", "largest"],
     "index_over_time": [
         *("weights", "entries-and-exits", "reductor", "concentration", "quantity-changes", "turnover"),
     ],
+    "trading_day": ["waterfall", "liquidity", "drift", "most-traded"],
 }
 
 
@@ -81,9 +85,15 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executed]:
     for day in (*DAYS, LAST):
         view = View.CODE if day == LAST else View.SECTOR
         (sessions / file_name("IBOV", day)).write_bytes(synthetic_csv("IBOV", day, view))
+    write_synthetic_trading_days(sessions, TRADING_DAYS)
+    paths = sorted((PROJECT / "notebooks").glob("*.ipynb"))
+    without = nbformat.read(PROJECT / "notebooks" / "trading_day.ipynb", as_version=4)
+    without.cells[1].source = f'INDEX_CODE = "IBOV"\nSESSION_DATE = "{DAYS[-2]}"'
+    paths.append(sessions / f"{WITHOUT_TRADING_DAY}.ipynb")
+    nbformat.write(without, paths[-1])
     with running_cloud() as cloud:
         assert fill(cloud, sessions, lambda _line: None) == len(DAYS) + 1
-        answer = notebooks("--running", "--out", folder, AWS_ENDPOINT_URL=cloud.endpoint_url)
+        answer = notebooks("--running", "--out", folder, *paths, AWS_ENDPOINT_URL=cloud.endpoint_url)
         assert answer.returncode == 0, answer.stderr
         yield Executed(Lake(cloud), folder, answer.stdout)
 
@@ -181,6 +191,54 @@ def test_entries_exits_and_corporate_actions_are_athenas(executed: Executed) -> 
         (line,) = [line for line in text.splitlines() if ticker in line.split() and str(before) in line.split()]
         assert str(after) in line.split()
     assert f"gap: nothing stored between {DAYS[-2]} and {DAYS[-1]}, 6 trading sessions" in text
+
+
+def test_the_move_of_the_day_is_athenas(executed: Executed) -> None:
+    text = printed(executed.notebook("trading_day"))
+    rows = executed.lake.ask(f"""
+        SELECT ticker, index_contribution_points FROM portfolio
+        WHERE index_code = 'IBOV' AND session_date = DATE '{LAST}' ORDER BY index_contribution_points DESC, ticker
+    """).rows  # noqa: S608 - our own words
+    points = [(ticker, Decimal(value)) for ticker, value in rows]
+    ((before, level),) = executed.lake.ask(f"""
+        SELECT previous_index_level, index_level FROM sessions
+        WHERE index_code = 'IBOV' AND session_year = 2021 AND session_date = DATE '{LAST}'
+    """).rows  # noqa: S608 - our own words
+    assert f"from {before} to {level}" in text
+    shown = {row[0]: Decimal(row[-1]) for row in rows_after(text, "ticker company index_contribution_points")}
+    steps = [(name, value) for name, value in shown.items() if name not in (str(len(points) - 20), "Not")]
+    assert steps == [*points[:10], *points[-10:]]
+    assert points[9][1] > 0 > points[-10][1]
+    assert shown[str(len(points) - 20)] == sum(value for _, value in points[10:-10])
+    assert abs(Decimal(before) + sum(shown.values()) - Decimal(level)) <= Decimal("0.05"), "the bars meet the close"
+
+
+def test_the_drift_of_the_day_is_athenas(executed: Executed) -> None:
+    shown = rows_after(printed(executed.notebook("trading_day")), "ticker company participation_pct closing")
+    rows = executed.lake.ask(f"""
+        SELECT ticker, participation_pct, closing_participation_pct, participation_drift_pp FROM holdings
+        WHERE index_code = 'IBOV' AND session_year = 2021 AND session_date = DATE '{LAST}'
+        ORDER BY ABS(participation_drift_pp) DESC, participation_rank LIMIT 16
+    """).rows  # noqa: S608 - our own words
+    found = sorted((row[0], *map(Decimal, row[-3:])) for row in shown)
+    assert found == sorted((row[0], *map(Decimal, row[1:])) for row in rows)
+
+
+def test_what_was_traded_most_is_athenas(executed: Executed) -> None:
+    shown = rows_after(printed(executed.notebook("trading_day")), "ticker company trades volume_brl")
+    rows = executed.lake.ask(f"""
+        SELECT ticker, trades, volume_brl, transaction_frequency FROM trading
+        WHERE session_year = 2021 AND session_date = DATE '{LAST}'
+        ORDER BY trades DESC, volume_brl DESC, ticker LIMIT 15
+    """).rows  # noqa: S608 - our own words
+    assert [(row[0], *map(Decimal, row[-3:])) for row in shown] == [(row[0], *map(Decimal, row[1:])) for row in rows]
+
+
+def test_a_session_without_its_trading_day_gets_pictures_that_say_so(executed: Executed) -> None:
+    shown = list(figures(executed.notebook(WITHOUT_TRADING_DAY)))
+    assert [figure.name for figure in shown] == FIGURES["trading_day"]
+    assert {figure.title for figure in shown} == {f"The trading day of {DAYS[-2]} is not stored"}
+    assert {axes["x"] for figure in shown for axes in figure.axes} == {"What is missing"}
 
 
 def test_a_failing_cell_is_named_and_leaves_nothing(tmp_path: Path, scratch: Path) -> None:

@@ -29,6 +29,7 @@ PARTITION_KEYS = {
     "portfolio": ("index_code", "session_date"),
     "holdings": ("index_code",),
     "sessions": ("index_code", "session_year"),
+    "trading": ("session_year",),
 }
 
 
@@ -55,8 +56,8 @@ def queries(notebook: Any) -> list[str]:
     return [text for text in texts if "bovespa." in text]
 
 
-def test_there_are_the_two_notebooks() -> None:
-    assert {"index_today", "index_over_time"} <= set(NOTEBOOKS)
+def test_there_are_the_three_notebooks() -> None:
+    assert {"index_today", "index_over_time", "trading_day"} <= set(NOTEBOOKS)
 
 
 @EVERY_NOTEBOOK
