@@ -171,6 +171,6 @@ def test_every_package_of_the_project_has_an_arrow() -> None:
 
 
 def test_no_two_test_modules_have_one_name() -> None:
-    """pytest imports them by their base name, and refuses the second one, but only when both are collected."""
+    """Pytest imports them by their base name, and refuses the second one, but only when both are collected."""
     names = [path.name for path in (PROJECT / "tests").rglob("test_*.py")]
     assert sorted(names) == sorted(set(names))
