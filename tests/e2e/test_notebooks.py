@@ -217,7 +217,7 @@ def test_the_move_of_the_day_is_athenas(executed: Executed) -> None:
 
 
 def test_the_drift_of_the_day_is_athenas(executed: Executed) -> None:
-    shown = rows_after(printed(executed.notebook("trading_day")), "ticker company participation_pct closing")
+    shown = rows_after(printed(executed.notebook("trading_day")), "ticker company participation_pct")
     rows = executed.lake.ask(f"""
         SELECT ticker, participation_pct, closing_participation_pct, participation_drift_pp FROM holdings
         WHERE index_code = 'IBOV' AND session_year = 2021 AND session_date = DATE '{LAST}'
