@@ -21,11 +21,12 @@ from flask.cli import FlaskGroup
 from waitress.server import create_server
 
 from api.application import Collaborators, build_application
-from api.commands import hash_password_command, import_command, ingest_command_without_settings
+from api.commands import hash_password_command, ingest_command_without_settings
 from api.health import run_checks
+from api.import_commands import import_cotahist_command, import_csv_command
 from api.importing import Importer
 from api.ingestion import Ingestion
-from api.trading_commands import import_cotahist_command, ingest_trading_day_command
+from api.trading_commands import ingest_trading_day_command
 from api.trading_importing import TradingImporter
 from api.trading_ingestion import TradingDayIngestion
 from bovespa.errors import ConfigurationError
@@ -260,7 +261,7 @@ def _add_operator_commands(app: Flask, settings: Callable[[], Settings]) -> None
             clock=utc_now,
         )
 
-    app.cli.add_command(import_command(importer, clock=utc_now))
+    app.cli.add_command(import_csv_command(importer, clock=utc_now))
     app.cli.add_command(import_cotahist_command(trading_importer, clock=utc_now))
     app.cli.add_command(ingest_trading_day_command(trading_days, clock=utc_now))
     app.cli.add_command(doctor_command(doctor))

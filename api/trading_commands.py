@@ -1,18 +1,13 @@
-"""The commands of `flask --app app` that bring in trading days."""
+"""The command of `flask --app app` that fetches trading days."""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
-import logging
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import click
 
-from api.importing import ImportReport, find_files, new_import
-from api.trading_importing import SUFFIXES, TradingImporter
 from api.trading_ingestion import IngestedTradingDay, TradingDayIngestion
 from bovespa.calendar import FIRST_YEAR, trading_days
 from bovespa.clock import last_finished_session
@@ -96,54 +91,3 @@ def _line(day: dt.date, outcome: IngestedTradingDay | BovespaError) -> str:
     else:
         answer = dict(outcome.as_json())
     return json.dumps(answer, ensure_ascii=False)
-
-
-def import_cotahist_command(
-    connect: Callable[[], TradingImporter], *, clock: Callable[[], dt.datetime]
-) -> click.Command:
-    """Return the command that brings B3's daily and yearly files into the raw bucket.
-
-    Args:
-        connect: Returns what imports, or raises what keeps it from doing so.
-        clock: Tells the present, aware.
-    """
-
-    @click.command("import-cotahist")
-    @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-    @click.option("--json", "as_json", is_flag=True, help="Print the report as one line of JSON.")
-    @click.pass_context
-    def command(context: click.Context, paths: tuple[Path, ...], as_json: bool) -> None:
-        """Store B3's records of trading days, COTAHIST, of a day or a year each; then refine them in one run.
-
-        Takes files and every .zip and .txt below folders, in any order. Refused files are kept in quarantine and named
-        with the reason, and nothing of them is stored; the exit code is 1 when there is one.
-        """
-        importer = connect()
-        files = find_files(paths, SUFFIXES)
-        # The report names what is worth a line, and lines would tear the bar.
-        logging.getLogger("s3_bucket_manager").setLevel(logging.ERROR)
-        size_bytes = sum(path.stat().st_size for path in files if path.is_file())
-        with click.progressbar(
-            length=size_bytes, label="Importing", file=sys.stderr, hidden=not sys.stderr.isatty()
-        ) as bar:
-            report = importer.run(files, new_import(clock(), files), advance=bar.update)
-        click.echo(json.dumps(report.as_json(), ensure_ascii=False) if as_json else _text(report))
-        context.exit(0 if report.is_complete else 1)
-
-    return command
-
-
-def _text(report: ImportReport) -> str:
-    lines = [f"refused  {one.path}: {one.reason}" for one in report.refused]
-    lines.append(
-        f"{report.files} files: {report.stored} trading days stored, {report.unchanged} unchanged, "
-        f"{len(report.refused)} files refused"
-    )
-    if report.manifest_uri is not None:
-        lines.append(f"One Glue run refines {len(report.trading_days)} trading days: --sessions {report.made_by}")
-    if report.interrupted_by is not None:
-        lines.append(f"The import ended early: {report.interrupted_by}")
-        lines.append("Import the same files again; what is stored already stays as it is.")
-        if report.trading_days and report.manifest_uri is None:
-            lines.append("No run was started for what was stored; `flask --app app doctor --repair` starts one.")
-    return "\n".join(lines)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from api.commands import import_command
+from api.import_commands import import_csv_command
 from api.importing import Importer, find_files, new_import
 from bovespa.calendar import trading_days
 from bovespa.errors import InvalidPortfolio, StorageUnavailable
@@ -163,7 +163,7 @@ def test_two_imports_of_one_moment_differ_in_their_files(tmp_path: Path) -> None
 def test_the_report_tells_what_to_do_when_the_run_could_not_be_asked_for(tmp_path: Path) -> None:
     files_of(tmp_path / "in", DAYS[0])
     shelf = Shelf(announces=False)
-    answer = CliRunner().invoke(import_command(lambda: importer(shelf), clock=lambda: NOON), [str(tmp_path / "in")])
+    answer = CliRunner().invoke(import_csv_command(lambda: importer(shelf), clock=lambda: NOON), [str(tmp_path / "in")])
     assert answer.exit_code == 1
     assert "1 files: 1 stored, 0 unchanged, 0 refused" in answer.stdout
     assert "The import ended early: the bucket is away" in answer.stdout
@@ -173,7 +173,7 @@ def test_the_report_tells_what_to_do_when_the_run_could_not_be_asked_for(tmp_pat
 def test_the_report_is_one_line_of_json(tmp_path: Path) -> None:
     files_of(tmp_path / "in", DAYS[0])
     shelf = Shelf()
-    command = import_command(lambda: importer(shelf), clock=lambda: NOON)
+    command = import_csv_command(lambda: importer(shelf), clock=lambda: NOON)
     answer = CliRunner().invoke(command, ["--json", str(tmp_path / "in")])
     assert answer.exit_code == 0
     (line,) = answer.stdout.splitlines()

@@ -15,7 +15,8 @@ import pytest
 from click.testing import CliRunner, Result
 from werkzeug.test import TestResponse
 
-from api.trading_commands import import_cotahist_command, ingest_trading_day_command
+from api.import_commands import import_cotahist_command
+from api.trading_commands import ingest_trading_day_command
 from api.trading_importing import TradingImporter
 from api.trading_ingestion import TradingDayIngestion
 from bovespa.calendar import trading_days as calendar_days
