@@ -8,7 +8,7 @@ out. A spelling that is not in the table has no name: a sector is better unknown
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -145,9 +145,3 @@ def sector_name(label: str) -> SectorName | None:
     slash. Accents, capitals and everything else must be as in the table.
     """
     return SECTOR_NAMES.get(re.sub(" +", " ", re.sub(" */ *", "/", label)).strip(" "))
-
-
-def sector_rows(labels: Iterable[str]) -> list[tuple[str, str, str | None]]:
-    """Return label, sector and subsector of those of *labels* that are known, each once, in the order of the labels."""
-    named = ((label, sector_name(label)) for label in sorted(set(labels)))
-    return [(label, name.sector, name.subsector) for label, name in named if name is not None]

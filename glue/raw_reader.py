@@ -6,7 +6,7 @@ a run never mixes two versions of a session, and a type that drifted is an error
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,14 +14,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bovespa.layout import Session, TradingDay
+from bovespa.sectors import sector_name
 from glue.lake import PARALLEL_REQUESTS, s3_client
 from glue.schema import RAW_COLUMNS, TRADING_RAW_COLUMNS, Columns, arrow_schema, spark_ddl
 
 REQUESTED_DDL = "index_code string, session_date date, version string"
 """Spark's schema of what `raw_reader` takes: one row a raw object."""
 
-HOLDINGS_DDL = spark_ddl((("index_code", "string"), ("session_date", "date"), *RAW_COLUMNS))
-"""Spark's schema of what `raw_reader` returns: one row a holding."""
+_SECTOR_COLUMNS: Columns = (("sector", "string"), ("subsector", "string"))
+
+HOLDINGS_DDL = spark_ddl((("index_code", "string"), ("session_date", "date"), *RAW_COLUMNS, *_SECTOR_COLUMNS))
+"""Spark's schema of what `raw_reader` returns: one row a holding, its sector in one spelling beside B3's label.
+
+Both names are null where B3 gave no label, or one that `bovespa.sectors` does not know.
+"""
 
 REQUESTED_DAYS_DDL = "session_date date, version string"
 """Spark's schema of what `trading_reader` takes: one row a raw trading day."""
@@ -44,7 +50,12 @@ def raw_reader(bucket: str) -> Reader:
     The function raises `ClientError` (412) if an object is not in the requested version any more, and
     `UnexpectedRawSchema` if its columns are not `RAW_COLUMNS`.
     """
-    return _reader(bucket, Session, RAW_COLUMNS)
+
+    def read(client: Any, *, version: str, **keys: Any) -> pa.RecordBatch:
+        rows = _read_object(client, bucket, Session(**keys).raw_key, version, RAW_COLUMNS)
+        return _batch(keys, _with_sectors(rows))
+
+    return _reader(read)
 
 
 def trading_reader(bucket: str) -> Reader:
@@ -52,10 +63,14 @@ def trading_reader(bucket: str) -> Reader:
 
     The function raises what that of `raw_reader` does, with `TRADING_RAW_COLUMNS`.
     """
-    return _reader(bucket, TradingDay, TRADING_RAW_COLUMNS)
+
+    def read(client: Any, *, version: str, **keys: Any) -> pa.RecordBatch:
+        return _batch(keys, _read_object(client, bucket, TradingDay(**keys).raw_key, version, TRADING_RAW_COLUMNS))
+
+    return _reader(read)
 
 
-def _reader(bucket: str, kind: type[Session] | type[TradingDay], columns: Columns) -> Reader:
+def _reader(read_object: Callable[..., pa.RecordBatch]) -> Reader:
     def read(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         client = s3_client()
         with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
@@ -63,22 +78,31 @@ def _reader(bucket: str, kind: type[Session] | type[TradingDay], columns: Column
                 # In slices, because the pool would read ahead without end.
                 for start in range(0, batch.num_rows, 4 * PARALLEL_REQUESTS):
                     wanted = batch.slice(start, 4 * PARALLEL_REQUESTS).to_pylist()
-                    yield from pool.map(lambda row: _read_object(client, bucket, kind, columns, **row), wanted)
+                    yield from pool.map(lambda row: read_object(client, **row), wanted)
 
     return read
 
 
-def _read_object(
-    client: Any, bucket: str, kind: type[Session] | type[TradingDay], columns: Columns, *, version: str, **keys: Any
-) -> pa.RecordBatch:
-    key = kind(**keys).raw_key
+def _read_object(client: Any, bucket: str, key: str, version: str, columns: Columns) -> pa.Table:
     body = client.get_object(Bucket=bucket, Key=key, IfMatch=version)["Body"].read()
     table = pq.read_table(pa.BufferReader(body))
     schema = arrow_schema(columns)
     if [(field.name, field.type) for field in table.schema] != [(field.name, field.type) for field in schema]:
         raise UnexpectedRawSchema(f"s3://{bucket}/{key} has the columns {table.schema.to_string()}")
+    return table
+
+
+def _with_sectors(rows: pa.Table) -> pa.Table:
+    names = [label and sector_name(label) for label in rows["sector_label"].to_pylist()]
+    for column, _ in _SECTOR_COLUMNS:
+        values = [name and getattr(name, column) for name in names]
+        rows = rows.append_column(column, pa.array(values, pa.string()))
+    return rows
+
+
+def _batch(keys: Mapping[str, Any], table: pa.Table) -> pa.RecordBatch:
+    """The rows, with what their object's key says before them."""
     rows = table.combine_chunks()
-    # What the key says comes first.
     of_key = [pa.repeat(pa.scalar(value), rows.num_rows) for value in keys.values()]
     own = [column.chunk(0) for column in rows.columns]
-    return pa.RecordBatch.from_arrays([*of_key, *own], names=[*keys, *schema.names])
+    return pa.RecordBatch.from_arrays([*of_key, *own], names=[*keys, *rows.column_names])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable
 from dataclasses import astuple, dataclass
 from importlib.resources import files
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql.functions import lit
 
-from bovespa.sectors import sector_rows
 from glue.schema import (
     LEVEL_COLUMNS,
     PARTITION_COLUMNS,
@@ -26,8 +24,6 @@ from glue.window import CalendarDay, MarketDay
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-log = logging.getLogger("glue.refine")
-
 _CALENDAR_DDL = (
     "index_code string, session_date date, session_number int, is_stored boolean, is_output boolean, "
     "last_rebalance_date date, next_rebalance_date date"
@@ -35,7 +31,6 @@ _CALENDAR_DDL = (
 _MARKET_CALENDAR_DDL = (
     "session_date date, day_number int, is_stored boolean, follows_stored boolean, is_read boolean, is_output boolean"
 )
-_SECTOR_NAMES_DDL = "sector_label string, sector string, subsector string"
 
 _HOLDING: Columns = PARTITION_COLUMNS
 _INDEX: Columns = (("index_code", "string"),)
@@ -80,14 +75,13 @@ def refine(
 
     Args:
         spark: The session.
-        raw_holdings: `RAW_COLUMNS` of every stored session of the window, with `index_code` and `session_date`.
+        raw_holdings: Rows of `HOLDINGS_DDL` of every stored session of the window.
         calendar: The trading sessions of the window.
         with_market: Whether `show_market` was called. Without it, what trading days say is null, and costs nothing.
         keep: Makes rows that are used more than once be computed once.
     """
     raw_holdings.createOrReplaceTempView("raw_holdings")
     _show(spark, "calendar", calendar, _CALENDAR_DDL)
-    _show_sector_names(spark, raw_holdings)
     own = tuple(column for column in REFINED_COLUMNS if column not in TRADED_COLUMNS)
     portfolio = keep(_transformed(spark, "transformations.sql", _HOLDING + own))
     portfolio.createOrReplaceTempView("refined")
@@ -110,14 +104,6 @@ def refine(
 def _show(spark: SparkSession, name: str, days: Iterable[CalendarDay] | Iterable[MarketDay], ddl: str) -> None:
     rows = [astuple(day) for day in days]
     spark.createDataFrame(rows, ddl).coalesce(1).createOrReplaceTempView(name)
-
-
-def _show_sector_names(spark: SparkSession, raw_holdings: DataFrame) -> None:
-    labels = {row[0] for row in raw_holdings.select("sector_label").distinct().collect()} - {None}
-    names = sector_rows(labels)
-    if unknown := sorted(labels.difference(label for label, _, _ in names)):
-        log.warning("sector spellings are unknown; add them to bovespa/sectors.py", extra={"labels": unknown})
-    spark.createDataFrame(names, _SECTOR_NAMES_DDL).coalesce(1).createOrReplaceTempView("sector_names")
 
 
 def _transformed(spark: SparkSession, name: str, columns: Columns) -> DataFrame:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 WRITTEN_DDL = (
     "index_code string, session_date date, holdings int, theoretical_quantity bigint, participation_pct decimal(9,3), "
-    "tickers array<string>, stale_keys array<string>, objects_put int, objects_unchanged int"
+    "tickers array<string>, unknown_sector_labels array<string>, stale_keys array<string>, objects_put int, "
+    "objects_unchanged int"
 )
 """Spark's schema of what `partition_writer` returns: one row a session."""
 
@@ -38,6 +39,7 @@ _WRITTEN_SCHEMA = pa.schema(
         ("theoretical_quantity", pa.int64()),
         ("participation_pct", pa.decimal128(9, 3)),
         ("tickers", pa.list_(pa.string())),
+        ("unknown_sector_labels", pa.list_(pa.string())),
         ("stale_keys", pa.list_(pa.string())),
         ("objects_put", pa.int32()),
         ("objects_unchanged", pa.int32()),
@@ -54,6 +56,8 @@ class WrittenSession:
     theoretical_quantity: int
     participation_pct: Decimal
     tickers: tuple[str, ...]
+    unknown_sector_labels: tuple[str, ...]
+    """B3's spellings that `bovespa.sectors` does not know; their rows have no sector."""
     stale_keys: tuple[str, ...]
     """Objects under the session's prefix that do not belong to it (any more)."""
     objects_put: int
@@ -102,10 +106,16 @@ def _write_session(
         theoretical_quantity=pc.sum(rows["theoretical_quantity"]).as_py(),
         participation_pct=sum(rows["participation_pct"].to_pylist()),
         tickers=tuple(tickers),
+        unknown_sector_labels=_unknown_sector_labels(rows),
         stale_keys=tuple(sorted(existing.keys() - wanted)),
         objects_put=sum(changed),
         objects_unchanged=len(changed) - sum(changed),
     )
+
+
+def _unknown_sector_labels(rows: pa.Table) -> tuple[str, ...]:
+    labels = rows.filter(pc.is_null(rows["sector"]))["sector_as_published"].to_pylist()
+    return tuple(sorted({label for label in labels if label is not None}))
 
 
 def _as_batch(written: WrittenSession) -> pa.RecordBatch:
@@ -116,6 +126,7 @@ def _as_batch(written: WrittenSession) -> pa.RecordBatch:
         "theoretical_quantity": written.theoretical_quantity,
         "participation_pct": written.participation_pct,
         "tickers": list(written.tickers),
+        "unknown_sector_labels": list(written.unknown_sector_labels),
         "stale_keys": list(written.stale_keys),
         "objects_put": written.objects_put,
         "objects_unchanged": written.objects_unchanged,
@@ -131,6 +142,7 @@ def from_row(row: Any) -> WrittenSession:
         theoretical_quantity=row["theoretical_quantity"],
         participation_pct=row["participation_pct"],
         tickers=tuple(row["tickers"]),
+        unknown_sector_labels=tuple(row["unknown_sector_labels"]),
         stale_keys=tuple(row["stale_keys"]),
         objects_put=row["objects_put"],
         objects_unchanged=row["objects_unchanged"],

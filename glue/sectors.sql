@@ -2,7 +2,7 @@
 --
 -- Input views
 --   refined : the rows of transformations.sql, every holding of the sessions that this run writes
---   raw_holdings, sector_names : see transformations.sql; the session before the first written one is in raw_holdings
+--   raw_holdings : see transformations.sql; the session before the first written one is in raw_holdings
 --
 -- A spelling that is not known has neither sector nor subsector: such holdings make one row, so that a session always adds
 -- up to 100, and nulls must meet in the joins (<=>).
@@ -25,15 +25,14 @@ WITH grouped AS (
 
 before AS (
     SELECT
-        raw_holdings.index_code,
-        raw_holdings.session_date,
-        sector_names.sector,
-        sector_names.subsector,
-        SUM(raw_holdings.participation_pct) AS participation_pct
+        index_code,
+        session_date,
+        sector,
+        subsector,
+        SUM(participation_pct) AS participation_pct
     FROM raw_holdings
-    LEFT JOIN sector_names ON raw_holdings.sector_label = sector_names.sector_label
-    WHERE raw_holdings.sector_label IS NOT NULL
-    GROUP BY raw_holdings.index_code, raw_holdings.session_date, sector_names.sector, sector_names.subsector
+    WHERE sector_label IS NOT NULL
+    GROUP BY index_code, session_date, sector, subsector
 ),
 
 published_before AS (

@@ -1,10 +1,9 @@
 -- Table portfolio (and, compact, holdings), in Spark SQL. The last SELECT is the table: every column, its type, its order.
 --
 -- Input views
---   raw_holdings : raw rows of every stored session of the window, as B3 published them
+--   raw_holdings : raw rows of every stored session of the window, as B3 published them, and the names of their sector
 --              (index_code, session_date, ticker, company, share_class, corporate_event, listing_segment, sector_label,
---               theoretical_quantity, participation_pct, total_theoretical_quantity, reductor)
---   sector_names : the spellings of raw_holdings.sector_label that are known (sector_label, sector, subsector)
+--               theoretical_quantity, participation_pct, total_theoretical_quantity, reductor, sector, subsector)
 --   calendar : one row a trading session of the window, stored or not
 --              (index_code, session_date, session_number, is_stored, is_output, last_rebalance_date, next_rebalance_date)
 --
@@ -37,8 +36,6 @@ WITH observed AS (
 ranked AS (
     SELECT
         raw_holdings.*,
-        sector_names.sector,
-        sector_names.subsector,
         observed.session_number,
         observed.is_output,
         observed.last_rebalance_date,
@@ -51,7 +48,6 @@ ranked AS (
     FROM raw_holdings
     INNER JOIN observed
         ON raw_holdings.index_code = observed.index_code AND raw_holdings.session_date = observed.session_date
-    LEFT JOIN sector_names ON raw_holdings.sector_label = sector_names.sector_label
     WINDOW by_participation AS (
         PARTITION BY raw_holdings.index_code, raw_holdings.session_date
         ORDER BY raw_holdings.participation_pct DESC, raw_holdings.ticker

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bovespa.layout import Session, TradingDay
 from glue.compact_writer import STORED_DDL, compact_writer
@@ -15,11 +18,21 @@ from glue.refined_writer import WRITTEN_DDL, WrittenSession, from_row, partition
 from glue.schema import SECTORS, SESSIONS, TRADING
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame, Row, SparkSession
 
     from glue.subjects import Plan
 
+log = logging.getLogger("glue.write")
+
 _SESSIONS_A_TASK = 32
+
+# Spark takes rows that Python made for the most there can be, and therefore shuffles them before each join and after it,
+# even where all are in one task. Told that they are few, it shuffles none; and for them no broadcast is worth a job.
+_FEW_ROWS = {"spark.sql.defaultSizeInBytes": "1000", "spark.sql.autoBroadcastJoinThreshold": "-1"}
+
+
+Writer = Callable[[Iterable[Any]], Iterable[Any]]
+"""What `DataFrame.mapInArrow` takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +63,12 @@ def write(spark: SparkSession, plan: Plan, *, raw_bucket: str, refined_bucket: s
         return Written((), ())
     # 200 shuffle partitions, Spark's default, would be 200 tasks for 90 rows.
     most = max(len(plan.sessions), len(plan.trading_days))
-    spark.conf.set("spark.sql.shuffle.partitions", str(_tasks(spark, most)))
-    try:
+    settings = {"spark.sql.shuffle.partitions": str(_tasks(spark, most))} | (_FEW_ROWS if _is_small(plan) else {})
+    with _settings(spark, settings):
         if plan.trading_days_read:
             show_market(spark, _keeper(plan)(_read_trading(spark, raw_bucket, plan)), plan.market)
         sessions = _write_sessions(spark, plan, raw_bucket, refined_bucket) if plan.sessions else []
         trading_days = _write_market(spark, plan, refined_bucket) if plan.trading_days else []
-    finally:
-        spark.catalog.clearCache()
     if [one.session for one in sessions] != plan.sessions:
         raise RuntimeError(f"{len(plan.sessions)} sessions were to be written, {len(sessions)} were.")
     if [one.day for one in trading_days] != plan.trading_days:
@@ -70,18 +81,31 @@ def _write_sessions(spark: SparkSession, plan: Plan, raw_bucket: str, bucket: st
     raw_holdings = keep(_read_holdings(spark, raw_bucket, plan))
     refined: Refined = refine(spark, raw_holdings, plan.calendar, with_market=bool(plan.trading_days_read), keep=keep)
     tasks = _tasks(spark, len(plan.sessions))
-    whole = _whole(refined.portfolio, tasks, "index_code", "session_date")
-    rows = whole.mapInArrow(partition_writer(bucket), WRITTEN_DDL).collect()
-    written = sorted((from_row(row) for row in rows), key=lambda one: one.session)
-    for table, frame in ((SESSIONS, refined.sessions), (SECTORS, refined.sectors)):
-        whole = _whole(frame, tasks, "index_code", "session_date")
-        stored = whole.mapInArrow(compact_writer(bucket, table), STORED_DDL).collect()
-        found = {Session(row["index_code"], row["session_date"]) for row in stored}
-        absent = [one.session for one in written if one.session not in found]
+
+    def written(rows: DataFrame, writer: Writer, ddl: str) -> list[Row]:
+        return _whole(rows, tasks, "index_code", "session_date").mapInArrow(writer, ddl).collect()
+
+    # At once, because each is mostly waiting: for Spark's plan, for a Python worker, for the bucket.
+    with ThreadPoolExecutor(3) as pool:
+        portfolio = pool.submit(written, refined.portfolio, partition_writer(bucket), WRITTEN_DDL)
+        stored = {
+            table: pool.submit(written, rows, compact_writer(bucket, table), STORED_DDL)
+            for table, rows in ((SESSIONS, refined.sessions), (SECTORS, refined.sectors))
+        }
+    sessions = sorted((from_row(row) for row in portfolio.result()), key=lambda one: one.session)
+    for table, rows in stored.items():
+        found = {Session(row["index_code"], row["session_date"]) for row in rows.result()}
+        absent = [one.session for one in sessions if one.session not in found]
         if absent and table is SESSIONS:
             raise RuntimeError(f"sessions.sql gave no row for {absent[0]}, the first of {len(absent)}.")
         delete_compact(s3_client(), bucket, table, absent)
-    return written
+    _warn_of_unknown_sectors(sessions)
+    return sessions
+
+
+def _warn_of_unknown_sectors(sessions: Iterable[WrittenSession]) -> None:
+    if unknown := sorted({label for one in sessions for label in one.unknown_sector_labels}):
+        log.warning("sector spellings are unknown; add them to bovespa/sectors.py", extra={"labels": unknown})
 
 
 def _write_market(spark: SparkSession, plan: Plan, bucket: str) -> list[WrittenTradingDay]:
@@ -89,6 +113,19 @@ def _write_market(spark: SparkSession, plan: Plan, bucket: str) -> list[WrittenT
     stored = whole.mapInArrow(compact_writer(bucket, TRADING), STORED_DDL).collect()
     written = [WrittenTradingDay(TradingDay(row["session_date"]), row["rows"], row["objects_put"]) for row in stored]
     return sorted(written, key=lambda one: one.day)
+
+
+@contextlib.contextmanager
+def _settings(spark: SparkSession, settings: Mapping[str, str]) -> Iterator[None]:
+    """Spark with *settings*, and in the end with its own again and nothing kept."""
+    for name, value in settings.items():
+        spark.conf.set(name, value)
+    try:
+        yield
+    finally:
+        spark.catalog.clearCache()
+        for name in settings:
+            spark.conf.unset(name)
 
 
 def _is_small(plan: Plan) -> bool:

@@ -13,7 +13,7 @@ import pytest
 from bovespa.errors import InvalidPortfolio
 from bovespa.indexes import INDEX_CODES
 from bovespa.portfolio_csv import parse_csv
-from bovespa.sectors import SECTOR_NAMES, SectorName, sector_name, sector_rows
+from bovespa.sectors import SECTOR_NAMES, SectorName, sector_name
 from local.synthetic import synthetic_portfolio
 
 EVERY_NAME = sorted(set(SECTOR_NAMES.values()), key=str)
@@ -151,11 +151,3 @@ def test_no_two_names_differ_by_accents_capitals_or_punctuation_alone() -> None:
 
     assert len(names) > 40
     assert [texts for texts in alike.values() if len(texts) > 1] == []
-
-
-def test_rows_are_those_of_the_known_labels_each_once_as_they_were_published() -> None:
-    assert sector_rows(["Saúde/Comércio Distr.", "Bebidas?", "Diversos", "Cons N  Básico / Bebidas", "Diversos"]) == [
-        ("Cons N  Básico / Bebidas", "Consumo não Cíclico", "Bebidas"),
-        ("Diversos", "Consumo Cíclico", "Diversos"),
-        ("Saúde/Comércio Distr.", "Saúde", "Comércio e Distribuição"),
-    ]
