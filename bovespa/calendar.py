@@ -48,9 +48,9 @@ def trading_day_on_or_after(day: dt.date) -> dt.date:
 
 
 def trading_days_before(day: dt.date, count: int) -> list[dt.date]:
-    """Return the last *count* trading days before *day*, oldest first."""
+    """Return the last *count* trading days before *day*, oldest first: fewer where the calendar begins."""
     found: list[dt.date] = []
-    while len(found) < count:
+    while len(found) < count and day > dt.date(FIRST_YEAR, 1, 1):
         day -= _DAY
         if is_trading_day(day):
             found.append(day)

@@ -18,6 +18,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import BinaryIO, NoReturn
 
+from bovespa.calendar import FIRST_YEAR
 from bovespa.errors import UnreadableTradingDay, UnreconciledTradingDay
 from bovespa.trading_day import Market, Quote
 
@@ -143,6 +144,8 @@ class CotahistReader:
             _refuse(f"the header is {_shown(header)}, not like '00COTAHIST.2021BOVESPA 20210326'", 1)
         year, file_date = match[1], _date(match[2], 1)
         self.year, self.file_date = int(year), file_date
+        if self.year < FIRST_YEAR:
+            _refuse(f"it is of {self.year}, and the calendar that windows are counted by begins in {FIRST_YEAR}", 1)
         self._check_session_date(file_date)
         seen: set[bytes] = set()
         trailer: re.Match[bytes] | None = None

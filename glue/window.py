@@ -70,7 +70,9 @@ def reach(session_dates: Iterable[dt.date]) -> Reach:
     """
     dates = sorted(session_dates)
     look = WINDOW_SESSIONS - 1
-    return Reach(first=trading_days_before(dates[0], look)[0], last=trading_days_after(dates[-1], look)[-1])
+    # Nothing is before the calendar's first day.
+    first = next(iter(trading_days_before(dates[0], look)), dates[0])
+    return Reach(first, last=trading_days_after(dates[-1], look)[-1])
 
 
 def plan_calendar(

@@ -26,8 +26,8 @@ log = logging.getLogger("glue.write")
 
 _SESSIONS_A_TASK = 32
 
-# Spark takes rows that Python made for the most there can be, and therefore shuffles them before each join and after it,
-# even where all are in one task. Told that they are few, it shuffles none; and for them no broadcast is worth a job.
+# Spark takes rows that Python made for the most there can be, and therefore shuffles them around each join, even where
+# all are in one task. Told that they are few, it shuffles none; and for them no broadcast is worth a job.
 _FEW_ROWS = {"spark.sql.defaultSizeInBytes": "1000", "spark.sql.autoBroadcastJoinThreshold": "-1"}
 
 

@@ -44,6 +44,11 @@ def test_neighbouring_trading_days_skip_the_closed_ones() -> None:
     assert trading_days_after(dt.date(2025, 2, 28), 2) == [dt.date(2025, 3, 5), dt.date(2025, 3, 6)]
 
 
+def test_no_trading_day_is_before_the_calendar() -> None:
+    assert trading_days_before(dt.date(1998, 1, 6), 3) == [dt.date(1998, 1, 2), dt.date(1998, 1, 5)]
+    assert trading_days_before(dt.date(1998, 1, 2), 3) == []
+
+
 @pytest.mark.parametrize(
     ("year", "month", "day"),
     [

@@ -142,6 +142,7 @@ def test_other_markets_are_counted_and_left_out_unless_asked_for() -> None:
         (b"", "line 1: the header is ''"),
         (b"<html>busy</html>\n", "line 1: it has 17 bytes, not 245"),
         (file_of(record())[len(HEADER) + 2 :], "line 1: the header is"),
+        (file_of(record()).replace(b"2024", b"1997"), "line 1: it is of 1997, and the calendar"),
         (file_of(record())[: 2 * 247], "line 2: the file ends without a trailer: it was cut off"),
         (file_of(record())[:-100], "line 3: it has 147 bytes"),
         (file_of(record()) + record() + b"\r\n", "line 4: it comes after the trailer"),

@@ -59,6 +59,13 @@ def test_the_reach_is_twenty_sessions_to_each_side() -> None:
     assert within.last == trading_days_after(DAYS[60], WINDOW_SESSIONS - 1)[-1]
 
 
+def test_the_reach_ends_where_the_calendar_begins() -> None:
+    first, *_, sixth = trading_days_after(dt.date(1998, 1, 1), 6)
+    assert reach([first]).first == reach([sixth]).first == first
+    days = plan_market([sixth], [first, sixth], [])
+    assert [(day.session_date, day.day_number) for day in days if day.is_read] == [(first, 0), (sixth, 5)]
+
+
 @pytest.mark.parametrize(
     ("name", "windows"), [("transformations.sql", 3), ("trading.sql", 3), ("closes.sql", 2), ("sessions_traded.sql", 1)]
 )
