@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,25 @@ from tests.lake import Lake
 
 PROJECT = Path(__file__).resolve().parent.parent
 RECORDINGS = PROJECT.parent / "shared" / "b3"
+
+
+SHARED = ("pipeline", "stored_history")
+"""Fixtures that take longest to make. Modules that share one stay in one process when tests run in several."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together what `pytest -n 2 --dist loadgroup` must not part: modules, and those that share something."""
+    modules: defaultdict[Path, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        modules[item.path].append(item)
+    for path, tests in modules.items():
+        wanted = {name for test in tests for name in getattr(test, "fixturenames", ())}
+        group = next((name for name in SHARED if name in wanted), path.name)
+        for test in tests:
+            # A module may say better than its fixtures do.
+            if test.get_closest_marker("xdist_group") is None:
+                test.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(autouse=True)
