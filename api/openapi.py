@@ -235,9 +235,9 @@ def _paths() -> Node:
         "/bovespaDay": {
             "get": _operation(
                 "Fetch and store the session that B3 offers now",
-                "Opens B3's page in a browser, downloads the portfolio, proves it complete and stores it; if that fails, asks "
-                "the endpoints that the page calls, and both again. Repeating the call is safe; simultaneous calls "
-                "for one index share one fetch.",
+                "Opens B3's page in a browser, downloads the portfolio, proves it complete and stores it. If that "
+                "fails, asks the endpoints that the page calls, and both again. Repeating the call is safe; "
+                "simultaneous calls for one index share one fetch.",
                 {200: _answer("The session is stored.", "Ingested")},
                 (*day_codes, "b3_unavailable", "storage_unavailable", "browser_not_found", "b3_timeout"),
                 parameters=[_INDEX_QUERY],
