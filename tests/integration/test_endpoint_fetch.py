@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import time
 from collections.abc import Iterator
@@ -21,14 +22,7 @@ from scrap.scrap import FetchedFile
 
 SATURDAY, MONDAY = dt.date(2025, 2, 22), dt.date(2025, 2, 24)
 NOON = dt.datetime(2025, 2, 22, 12, tzinfo=dt.UTC)
-PREFIX = "GET /indexProxy/indexCall"
-DATA = (
-    f"{PREFIX}/GetPortfolioDay/"
-    # {"language":"pt-br","pageNumber":1,"pageSize":20,"index":"IBOV","segment":"2"}
-    "eyJsYW5ndWFnZSI6InB0LWJyIiwicGFnZU51bWJlciI6MSwicGFnZVNpemUiOjIwLCJpbmRleCI6IklCT1YiLCJzZWdtZW50IjoiMiJ9"
-)
-# {"index":"IBOV","language":"pt-br","segment":"2"}
-DOWNLOAD = f"{PREFIX}/GetDownloadPortfolioDay/eyJpbmRleCI6IklCT1YiLCJsYW5ndWFnZSI6InB0LWJyIiwic2VnbWVudCI6IjIifQ=="
+CALLS = "/indexProxy/indexCall"
 
 
 @pytest.fixture(scope="module")
@@ -48,18 +42,31 @@ def fetch(stand_in: StandIn, index_code: str = "IBOV", *, timeout_s: float = 20.
     return fetch_portfolio_over_https(index_code, b3_url=stand_in.url, timeout_s=timeout_s, now=lambda: NOON)
 
 
+def asked(request: str) -> str:
+    """The Base64 at the end of a call."""
+    return request.rpartition("/")[2]
+
+
 def test_the_file_is_the_one_that_the_page_gives(stand_in: StandIn) -> None:
-    assert fetch(stand_in) == FetchedFile(
+    fetched = fetch(stand_in)
+    assert [request.rpartition("/")[0] for request in stand_in.requests] == [
+        f"GET {CALLS}/GetPortfolioDay",
+        f"GET {CALLS}/GetDownloadPortfolioDay",
+    ]
+    assert [base64.b64decode(asked(request)) for request in stand_in.requests] == [
+        b'{"language":"pt-br","pageNumber":1,"pageSize":20,"index":"IBOV","segment":"2"}',
+        b'{"index":"IBOV","language":"pt-br","segment":"2"}',
+    ]
+    assert fetched == FetchedFile(
         content=synthetic_csv("IBOV", MONDAY, View.SECTOR),
         file_name="IBOVDia_24-02-25.csv",
-        url=stand_in.url + DOWNLOAD.removeprefix("GET "),
+        url=f"{stand_in.url}{CALLS}/GetDownloadPortfolioDay/{asked(stand_in.requests[-1])}",
         view=View.SECTOR,
         session_date=MONDAY,
         received_at=NOON,
         b3_time=NOON,
         way="https",
     )
-    assert stand_in.requests == [DATA, DOWNLOAD]
 
 
 @pytest.mark.parametrize("index_code", INDEX_CODES)
@@ -79,7 +86,7 @@ def test_every_index_comes_whole(stand_in: StandIn, index_code: str) -> None:
         ("SMLL", dt.date(2022, 6, 10), "SMLLDia_10-06-22.sector.csv", View.SECTOR),
     ],
 )
-def test_a_recorded_session_arrives_byte_for_byte(  # noqa: PLR0917 - a row of the table above
+def test_a_recorded_session_arrives_byte_for_byte(
     recordings: Path, index_code: str, today: dt.date, file_name: str, view: View
 ) -> None:
     with running_stand_in(recordings / "sessions", today=today) as recorded:

@@ -30,6 +30,7 @@ from local.synthetic import synthetic_csv
 from tests.api_in_process import MONDAY, NOW, File, Shelf, published
 
 WAYS = ("browser", "https")
+TWO_MINUTES = Patience()
 UNAVAILABLE, SLOW = SourceUnavailable("520"), SourceTimeout("slow")
 CHANGED, NO_BROWSER = PageChanged("no link"), BrowserNotFound("none")
 UNREADABLE, UNRECONCILED = UnreadablePortfolio("half a row", line=3), UnreconciledPortfolio("one too many")
@@ -39,7 +40,7 @@ def longest(_low: float, high: float) -> float:
     return high
 
 
-def course(*failures: Failure, patience: Patience = Patience(), ways: Sequence[str] = WAYS) -> Course:
+def course(*failures: Failure, patience: Patience = TWO_MINUTES, ways: Sequence[str] = WAYS) -> Course:
     """A course on which the first attempts failed in no time."""
     planned = Course(ways, patience, jitter=longest)
     for failure in failures:
