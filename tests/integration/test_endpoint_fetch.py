@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from api.attempts import Patience
+from api.ingestion import Ingestion
 from bovespa.errors import PageChanged, SourceError, SourceTimeout, SourceUnavailable
 from bovespa.indexes import INDEX_CODES
 from bovespa.portfolio import View
@@ -19,6 +21,7 @@ from local.b3_stand_in import StandIn, running_stand_in
 from local.synthetic import synthetic_csv
 from scrap.endpoint import fetch_portfolio_over_https
 from scrap.scrap import FetchedFile
+from tests.api_in_process import Shelf
 
 SATURDAY, MONDAY = dt.date(2025, 2, 22), dt.date(2025, 2, 24)
 NOON = dt.datetime(2025, 2, 22, 12, tzinfo=dt.UTC)
@@ -160,3 +163,22 @@ def test_without_a_session_there_is_nothing_to_download(recordings: Path) -> Non
 def test_where_nobody_listens_b3_is_unavailable() -> None:
     with pytest.raises(SourceUnavailable, match="cannot be reached"):
         fetch_portfolio_over_https("IBOV", b3_url="http://127.0.0.1:9", timeout_s=10)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *("http_520", "redirect_to_error_page", "html_instead_of_data", "empty_table", "slow_page"),
+        *("download_never_ends", "download_breaks_off", "truncated_csv", "wrong_totals", "date_far_off"),
+    ],
+)
+def test_every_fault_that_hits_one_request_costs_one_attempt(stand_in: StandIn, fault: str) -> None:
+    stand_in.set(faults=[{"fault": fault, "times": 1, **({"seconds": 60} if fault == "slow_page" else {})}])
+    shelf = Shelf()
+    ways = {"https": lambda index_code, _timeout_s: fetch(stand_in, index_code, timeout_s=1)}
+    pauses: list[float] = []
+    ingested = Ingestion(ways, shelf, patience=Patience(attempts=3), pause=pauses.append).run("IBOV")
+    refused = fault in ("truncated_csv", "wrong_totals", "date_far_off")
+    # The one request that a date far off hits is the data call, so the file names another session than its header.
+    assert (ingested.attempts, len(pauses), len(shelf.refused)) == (2, 1, int(refused))
+    assert ingested.portfolio.session_date == MONDAY

@@ -222,6 +222,13 @@ def test_a_later_attempt_stores_the_session_and_says_how() -> None:
     assert (session.session_date, provenance.way) == (MONDAY, "https")
 
 
+@pytest.mark.parametrize("error", [CHANGED, NO_BROWSER])
+def test_the_second_way_stands_in_for_a_page_or_browser_that_is_not_there(error: BovespaError) -> None:
+    b3 = B3([error, GOOD])
+    ingested = b3.ingest(Shelf())
+    assert (ingested.way, ingested.attempts, b3.time.pauses) == ("https", 2, [])
+
+
 def test_each_refused_content_is_quarantined_once() -> None:
     b3, shelf = B3([TRUNCATED, TRUNCATED, OTHER_TRUNCATED, TRUNCATED, GOOD]), Shelf()
     assert b3.ingest(shelf).attempts == 5
