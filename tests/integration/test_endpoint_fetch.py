@@ -13,6 +13,7 @@ import pytest
 
 from api.attempts import Patience
 from api.ingestion import Ingestion
+from bovespa.clock import require_plausible_session
 from bovespa.errors import PageChanged, SourceError, SourceTimeout, SourceUnavailable
 from bovespa.indexes import INDEX_CODES
 from bovespa.portfolio import View
@@ -96,6 +97,15 @@ def test_a_recorded_session_arrives_byte_for_byte(
         fetched = fetch(recorded, index_code)
     assert fetched.content == (recordings / "sessions" / file_name).read_bytes()
     assert fetched.view is view
+
+
+@pytest.mark.recordings
+@pytest.mark.parametrize("today", [None, dt.date(2025, 2, 22), dt.date(2025, 5, 2)])
+def test_recordings_are_shown_on_a_day_on_which_b3_would_show_them(recordings: Path, today: dt.date | None) -> None:
+    with running_stand_in(recordings / "sessions", today=today) as recorded:
+        fetched = fetch(recorded)
+    assert fetched.b3_time is not None
+    require_plausible_session(fetched.session_date, fetched.b3_time)
 
 
 @pytest.mark.parametrize("fault", ["bare_base64", {"fault": "slow_page", "seconds": 0.3}])
