@@ -12,9 +12,9 @@ of DIR, or an invented one where both are not given. The day is set with
     PUT /_stand_in {"today":"2025-02-22","faults":["http_520"]}
 
 (each key optional; `"today":null` is the real day again, on which ended recordings show their last session). The header
-`Date` of every answer is that day's, or the session's where recordings have a gap. Faults are
-names, or objects like `{"fault":"http_520","times":1,"on":["download"],"seconds":2}`. `GET /_stand_in` shows the state,
-every fault that there is with its meaning, and how often each path was asked for.
+`Date` of every answer is that day's, or the session's where recordings have a gap. Faults are names, or objects like
+`{"fault":"http_520","times":1,"on":["download"],"seconds":2}`. `GET /_stand_in` shows the state, every fault that there
+is with its meaning, and how often each path was asked for.
 """
 
 from __future__ import annotations

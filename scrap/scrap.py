@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from selenium.common.exceptions import (
     ElementClickInterceptedException,
     ElementNotInteractableException,
+    JavascriptException,
     NoSuchElementException,
     StaleElementReferenceException,
     TimeoutException,
@@ -245,7 +246,7 @@ class DayPortfolioPage:
         self.driver.set_script_timeout(max(0.1, min(_CLOCK_S, self.deadline.remaining_s)))
         try:
             said = self.driver.execute_async_script(_ASK_CLOCK)
-        except TimeoutException:
+        except (TimeoutException, JavascriptException):
             return None
         return moment(said)
 
