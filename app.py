@@ -21,6 +21,7 @@ from flask.cli import FlaskGroup
 from waitress.server import create_server
 
 from api.application import Collaborators, build_application
+from api.attempts import Patience
 from api.commands import hash_password_command, ingest_command_without_settings
 from api.health import run_checks
 from api.import_commands import import_cotahist_command, import_csv_command
@@ -41,6 +42,7 @@ from s3_bucket_manager.manager import RawStore
 from s3_bucket_manager.session_states import SessionStates
 from s3_bucket_manager.trading_store import TradingStore
 from scrap.browser_detection import InstalledBrowser, find_browser
+from scrap.endpoint import fetch_portfolio_over_https
 from scrap.scrap import FetchedFile, fetch_portfolio_csv
 from scrap.trading_day import FetchedTradingDay, fetch_trading_day
 
@@ -101,17 +103,22 @@ def connect(settings: Settings) -> Collaborators:
     s3, glue, impatient_s3 = client("s3"), client("glue"), client("s3", impatient=True)
     browser = Browser(settings.browser)
 
-    def fetch(index_code: str) -> FetchedFile:
-        return fetch_portfolio_csv(
-            index_code, b3_url=settings.b3_url, browser=browser.find(), timeout_s=settings.download_timeout_s
-        )
+    def by_browser(index_code: str, timeout_s: float) -> FetchedFile:
+        return fetch_portfolio_csv(index_code, b3_url=settings.b3_url, browser=browser.find(), timeout_s=timeout_s)
+
+    def over_https(index_code: str, timeout_s: float) -> FetchedFile:
+        return fetch_portfolio_over_https(index_code, b3_url=settings.b3_url, timeout_s=timeout_s)
 
     def head_bucket(bucket: str) -> None:
         with storage_errors(f"asking for s3://{bucket}"):
             impatient_s3.head_bucket(Bucket=bucket)
 
     return Collaborators(
-        ingestion=Ingestion(fetch, RawStore(s3, settings.raw_bucket)),
+        ingestion=Ingestion(
+            {"browser": by_browser, "https": over_https},
+            RawStore(s3, settings.raw_bucket),
+            patience=Patience(settings.download_timeout_s, settings.download_attempts),
+        ),
         trading_days=connect_trading_days(settings, s3),
         states=SessionStates(
             s3,

@@ -86,6 +86,12 @@ _SCHEMAS: dict[str, Node] = {
                 "pattern": r"^\d+\.\d{8}$",
                 "description": "Text, because a JSON number would lose digits.",
             },
+            "way": {
+                "type": "string",
+                "enum": ["browser", "https"],
+                "description": "How B3's file was obtained: from its page, or from the endpoints that the page calls.",
+            },
+            "attempts": {"type": "integer", "minimum": 1, "description": "How many it took, of both ways together."},
             "elapsed_ms": _COUNT,
         }
     ),
@@ -206,7 +212,10 @@ def _problem_response(status: int, codes: list[str]) -> Node:
 
 
 def _paths() -> Node:
-    day_codes = ("unknown_index", *_TOKEN, "b3_changed", "portfolio_unreadable", "portfolio_does_not_add_up")
+    day_codes = (
+        *("unknown_index", *_TOKEN, "b3_changed", "portfolio_unreadable", "portfolio_does_not_add_up"),
+        "session_implausible",
+    )
     return {
         "/login": {
             "post": _operation(
@@ -226,8 +235,9 @@ def _paths() -> Node:
         "/bovespaDay": {
             "get": _operation(
                 "Fetch and store the session that B3 offers now",
-                "Opens B3's page in a browser, downloads the portfolio, proves it complete and stores it. Repeating "
-                "the call is safe; simultaneous calls for one index share one fetch.",
+                "Opens B3's page in a browser, downloads the portfolio, proves it complete and stores it. If that "
+                "fails, asks the endpoints that the page calls, and both again. Repeating the call is safe; "
+                "simultaneous calls for one index share one fetch.",
                 {200: _answer("The session is stored.", "Ingested")},
                 (*day_codes, "b3_unavailable", "storage_unavailable", "browser_not_found", "b3_timeout"),
                 parameters=[_INDEX_QUERY],

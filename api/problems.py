@@ -54,6 +54,7 @@ _OF_ERROR: dict[type[errors.BovespaError], ProblemKind] = {
         (errors.ColumnsChanged, 502, "B3 has changed its page or its file", None),
         (errors.UnreadablePortfolio, 502, "B3's file cannot be read", None),
         (errors.UnreconciledPortfolio, 502, "B3's file does not add up", None),
+        (errors.ImplausibleSession, 502, "B3's file is of a session far away", None),
         (errors.UnreadableTradingDay, 502, "B3's file cannot be read", None),
         (errors.UnreconciledTradingDay, 502, "B3's file does not add up", None),
         (errors.SourceUnavailable, 503, "B3 is unavailable", 60),

@@ -16,7 +16,8 @@ BovespaError
 │   ├── InvalidPortfolio          it is no portfolio
 │   │   ├── UnreadablePortfolio     a line breaks the format
 │   │   ├── ColumnsChanged          B3 renamed, added or dropped a column: the parser must be updated
-│   │   └── UnreconciledPortfolio   the rows do not add up to the file's own totals
+│   │   ├── UnreconciledPortfolio   the rows do not add up to the file's own totals
+│   │   └── ImplausibleSession      its session is too far from the day on which B3 showed it
 │   └── InvalidTradingDay         it is no record of trading days
 │       ├── UnreadableTradingDay    a record breaks the layout
 │       └── UnreconciledTradingDay  records are missing, or their numbers contradict each other
@@ -139,6 +140,12 @@ class UnreconciledPortfolio(InvalidPortfolio):
     """The rows do not add up to the file's own totals."""
 
     code = "portfolio_does_not_add_up"
+
+
+class ImplausibleSession(InvalidPortfolio):
+    """B3 shows the next session, and this file is of one long ago or far ahead."""
+
+    code = "session_implausible"
 
 
 class InvalidTradingDay(InvalidFile):

@@ -37,8 +37,10 @@ class Settings:
     """Folder of B3's records of trading days, `COTAHIST_DDDMMYYYY.ZIP`."""
     browser: str = "auto"
     """Browser that drives the page: `auto`, `chrome`, `chromium`, `edge` or `firefox`."""
-    download_timeout_s: float = 60.0
-    """Seconds within which page and download must have finished."""
+    download_timeout_s: float = 120.0
+    """Seconds within which a session must be here, all attempts and pauses included; one attempt gets half of it."""
+    download_attempts: int = 6
+    """How often B3 is asked for a session at most, by browser and over HTTPS together."""
     token_lifetime_s: int = 900
     """Seconds for which an access token is accepted."""
     database: str = "bovespa"
@@ -71,6 +73,7 @@ class Settings:
             cotahist_url=reader.url("BOVESPA_COTAHIST_URL", cls.cotahist_url),
             browser=reader.choice("BOVESPA_BROWSER", cls.browser, BROWSERS),
             download_timeout_s=reader.positive("BOVESPA_DOWNLOAD_TIMEOUT_S", cls.download_timeout_s),
+            download_attempts=int(reader.positive("BOVESPA_DOWNLOAD_ATTEMPTS", cls.download_attempts, whole=True)),
             token_lifetime_s=int(reader.positive("BOVESPA_TOKEN_LIFETIME_S", cls.token_lifetime_s, whole=True)),
             database=environ.get("BOVESPA_DATABASE") or cls.database,
             glue_job=environ.get("BOVESPA_GLUE_JOB") or cls.glue_job,

@@ -19,6 +19,7 @@ from local.b3_sessions import PublishedSession, view_of
 
 _VIEWS = {"1": View.CODE, "2": View.SECTOR}
 _ENGLISH = {"Quantidade Teórica Total": "Total Theorethical Quantity", "Redutor": "Reductor"}
+_DAYS_OFF = {"date_far_off": 3 * 365, "date_far_behind": -3 * 365}
 _SWAP_SEPARATORS = str.maketrans(",.", ".,")
 
 
@@ -139,12 +140,13 @@ def download_answer(session: PublishedSession, question: Question, faults: Colle
 def published(session: PublishedSession, view: View, faults: Collection[str]) -> tuple[bytes, dt.date]:
     """Return the file that B3 would give, and the date that its page would show."""
     content = session.content(View.CODE if "code_view_only" in faults else view)
-    if "date_far_off" not in faults:
+    days = next((days for fault, days in _DAYS_OFF.items() if fault in faults), None)
+    if days is None:
         return content, session.session_date
-    ahead = trading_day_on_or_after(session.session_date + dt.timedelta(days=3 * 365))
+    off = trading_day_on_or_after(session.session_date + dt.timedelta(days=days))
     title, _, rest = content.partition(b"\n")
     shown = f"{session.session_date:%d/%m/%y}".encode()
-    return title.replace(shown, f"{ahead:%d/%m/%y}".encode()) + b"\n" + rest, ahead
+    return title.replace(shown, f"{off:%d/%m/%y}".encode()) + b"\n" + rest, off
 
 
 def spoilt(content: bytes, faults: Collection[str]) -> bytes:

@@ -43,7 +43,8 @@ FAULT_TYPES: Mapping[str, FaultType] = {
     "slow_page": FaultType("the data call takes `seconds`", frozenset({Kind.DATA}), 3.0),
     "overlay_stays": FaultType("the overlay covers the controls `seconds` longer, or for ever", frozenset({Kind.PAGE})),
     "download_never_ends": FaultType("half the download's answer, then silence", _FILES),
-    "download_breaks_off": FaultType("half the trading day's ZIP, then the end", frozenset({Kind.TRADING_DAY})),
+    "download_breaks_off": FaultType("half the download's answer, then the end", _FILES),
+    "endpoint_gone": FaultType("the endpoint is not there any more: 404", _ENDPOINTS),
     "not_published": FaultType("the trading day is not there", frozenset({Kind.TRADING_DAY})),
     "download_stalls": FaultType("the browser saves half the file itself, then silence", frozenset({Kind.PAGE})),
     "truncated_csv": FaultType("the file ends in the middle of a row", frozenset({Kind.DOWNLOAD})),
@@ -55,6 +56,7 @@ FAULT_TYPES: Mapping[str, FaultType] = {
     "no_segment": FaultType("the form has no select#segment", frozenset({Kind.PAGE})),
     "no_heading": FaultType("the form has no h2", frozenset({Kind.PAGE})),
     "date_far_off": FaultType("page and file show a session three years ahead", _ENDPOINTS),
+    "date_far_behind": FaultType("page and file show a session of three years ago", _ENDPOINTS),
     "bare_base64": FaultType("the download is not in double quotes; as good as with them", frozenset({Kind.DOWNLOAD})),
     "page_without_form": FaultType("the page loads its data and shows no form", frozenset({Kind.PAGE})),
 }

@@ -11,9 +11,10 @@ of DIR, or an invented one where both are not given. The day is set with
 
     PUT /_stand_in {"today":"2025-02-22","faults":["http_520"]}
 
-(each key optional; `"today":null` is the real day again, on which ended recordings show their last session). Faults are
-names, or objects like `{"fault":"http_520","times":1,"on":["download"],"seconds":2}`. `GET /_stand_in` shows the state,
-every fault that there is with its meaning, and how often each path was asked for.
+(each key optional; `"today":null` is the real day again, on which ended recordings show their last session). The header
+`Date` of every answer is that day's, or the session's where recordings have a gap. Faults are names, or objects like
+`{"fault":"http_520","times":1,"on":["download"],"seconds":2}`. `GET /_stand_in` shows the state, every fault that there
+is with its meaning, and how often each path was asked for.
 """
 
 from __future__ import annotations
@@ -30,13 +31,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.utils import format_datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from bovespa.indexes import INDEX_CODES
+from bovespa.calendar import trading_day_on_or_after
+from bovespa.errors import UnknownIndex
+from bovespa.indexes import INDEX_CODES, require_index_code
 from local.b3_answers import BadQuestion, Question, data_answer, download_answer
 from local.b3_faults import FAULT_TYPES, Fault, FaultBook, Kind
 from local.b3_sessions import PublishedSession, RecordedSessions, Sessions, SyntheticSessions, today_in_sao_paulo
@@ -65,7 +69,7 @@ class StandIn:
     trading_days: TradingDays
     url: str = ""
     requests: list[str] = field(default_factory=list)
-    """Every request but those to `/_stand_in`, as `GET /path`, oldest first."""
+    """Every request but those to `/_stand_in`, as `GET /path` or `HEAD /path`, oldest first."""
     today: dt.date | None = None
     """The day that B3 would have; None for the real one."""
     fault_book: FaultBook = field(default_factory=FaultBook)
@@ -85,6 +89,20 @@ class StandIn:
     def shown(self, index_code: str) -> PublishedSession | None:
         """Return the session that the pages of one index show now."""
         return self.sessions.shown_on(index_code, self.today)
+
+    def clock(self, index_code: str | None = None) -> dt.datetime:
+        """Return what B3's clock says: noon of the day that was set, or the real time.
+
+        Recordings have gaps and an end, and B3 has neither: where the session that an index shows is not the next one,
+        it is that session's noon.
+        """
+        day = self.today or today_in_sao_paulo()
+        shown = self.shown(index_code) if index_code else None
+        if shown is not None and shown.session_date != trading_day_on_or_after(day):
+            day = shown.session_date
+        elif self.today is None:
+            return dt.datetime.now(dt.UTC)
+        return dt.datetime.combine(day, dt.time(12), dt.UTC)
 
     @property
     def cotahist_url(self) -> str:
@@ -201,6 +219,21 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._answer(_error_page("Not found"), _HTML, HTTPStatus.NOT_FOUND)
 
+    def do_HEAD(self) -> None:
+        path = urlsplit(self.path).path
+        self.server.stand_in.requests.append(f"HEAD {path}")
+        match = _PATH.fullmatch(path)
+        there = match is not None and match["page"] in INDEX_CODES
+        self._answer(b"", _HTML, HTTPStatus.OK if there else HTTPStatus.NOT_FOUND)
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """Return the header `Date`, by the stand-in's clock."""
+        if timestamp is not None:
+            return super().date_time_string(timestamp)
+        # A request that is not understood is refused before it has a path.
+        index_code = _index_of(urlsplit(getattr(self, "path", "")).path)
+        return format_datetime(self.server.stand_in.clock(index_code), usegmt=True)
+
     def do_PUT(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.path != _CONTROL:
@@ -229,6 +262,9 @@ class _Handler(BaseHTTPRequestHandler):
         if "html_instead_of_data" in faults:
             self._answer(_error_page("Sistema em manutenção"), _HTML)
             return
+        if "endpoint_gone" in faults:
+            self._answer(_error_page("404 - File or directory not found."), _HTML, HTTPStatus.NOT_FOUND)
+            return
         if "slow_page" in faults:
             stand_in.stopping.wait(faults["slow_page"].seconds)
         try:
@@ -245,6 +281,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._half(body, {"Content-Type": "application/octet-stream", "Content-Disposition": "attachment"})
         elif "download_never_ends" in faults:
             self._half(body, {"Content-Type": _JSON})
+        elif "download_breaks_off" in faults:
+            self._half(body, {"Content-Type": _JSON}, waits=False)
         else:
             self._answer(body, _JSON)
 
@@ -306,6 +344,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the standard library's
         """Requests are kept in `StandIn.requests`, not printed."""
+
+
+def _index_of(path: str) -> str | None:
+    """Return the index that a request is about, None if it is about none."""
+    match = _PATH.fullmatch(path)
+    if match is None:
+        return None
+    try:
+        return require_index_code(match["page"]) if match["page"] else Question.parse(match["question"]).index_code
+    except (UnknownIndex, BadQuestion):
+        return None
 
 
 def _error_page(text: str) -> bytes:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from selenium.common.exceptions import (
     ElementClickInterceptedException,
     ElementNotInteractableException,
+    JavascriptException,
     NoSuchElementException,
     StaleElementReferenceException,
     TimeoutException,
@@ -28,6 +29,7 @@ from bovespa.portfolio import View
 from scrap.browser import BROWSER_ERRORS, limit_commands, open_browser, wait_until
 from scrap.browser_detection import InstalledBrowser
 from scrap.deadline import Deadline
+from scrap.https import moment
 
 _POLL_S = 0.05
 
@@ -38,6 +40,9 @@ _SECTOR_VIEW_S = 10.0
 """How long the sector view is waited for, at most, before the code view is taken."""
 
 _LOOKS_TO_DRAW = 3
+
+_CLOCK_S = 3.0
+"""How long B3's own clock is waited for, at most; a portfolio comes without it, too."""
 
 _SEGMENT = (By.ID, "segment")
 _BY_SECTOR = "2"
@@ -68,6 +73,13 @@ return {
 };
 """
 
+# Asked by the page itself, so that it comes from the server, and through the proxy, that the portfolio comes from.
+_ASK_CLOCK = """
+const done = arguments[arguments.length - 1];
+fetch(location.href, {method: 'HEAD', cache: 'no-store'})
+  .then((answer) => done(answer.headers.get('Date')), () => done(null));
+"""
+
 _RETRIED = (
     ElementClickInterceptedException,
     ElementNotInteractableException,
@@ -92,6 +104,8 @@ class FetchedFile:
     """The date in the page's heading."""
     received_at: dt.datetime
     """When the download had ended, UTC."""
+    b3_time: dt.datetime | None = None
+    """When it was by B3's own clock, aware; None if B3 did not say."""
     way: str = "browser"
 
 
@@ -157,10 +171,11 @@ def fetch_with(
     view = page.show_sectors()
     # Read after the table was asked for again: B3 may have gone on to the next session in between.
     session_date = page.session_date
+    b3_time = page.ask_clock()
     path = page.download(download_dir)
     content = path.read_bytes()
     path.unlink()
-    return FetchedFile(content, path.name, page.url, view, session_date, received_at=now())
+    return FetchedFile(content, path.name, page.url, view, session_date, received_at=now(), b3_time=b3_time)
 
 
 @dataclass(slots=True)
@@ -224,6 +239,16 @@ class DayPortfolioPage:
         wait_until(shown, limit, poll_s=_POLL_S)
         self._wait_until_complete()
         return self._view
+
+    def ask_clock(self) -> dt.datetime | None:
+        """Return what B3's own clock says, None if B3 does not say."""
+        limit_commands(self.driver, self.deadline)
+        self.driver.set_script_timeout(max(0.1, min(_CLOCK_S, self.deadline.remaining_s)))
+        try:
+            said = self.driver.execute_async_script(_ASK_CLOCK)
+        except (TimeoutException, JavascriptException):
+            return None
+        return moment(said)
 
     def download(self, into: Path) -> Path:
         """Click *Download* and return the finished file.

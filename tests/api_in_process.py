@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from werkzeug.security import generate_password_hash
 
 from api.application import Collaborators
+from api.attempts import Patience
 from api.ingestion import Ingestion
 from api.tokens import issue_token
 from api.trading_ingestion import TradingDayIngestion
@@ -46,7 +47,8 @@ class File:
     file_name: str = "IBOVDia_24-02-25.csv"
     url: str = "https://b3.test/indexPage/day/IBOV"
     received_at: dt.datetime = NOW
-    way: str = "page"
+    b3_time: dt.datetime | None = None
+    way: str = "browser"
 
 
 def published(index_code: str) -> File:
@@ -167,7 +169,13 @@ def client(
     now: dt.datetime = NOW,
     trading: TradingDayIngestion | None = None,
 ) -> DocumentedClient:
-    return client_of(Ingestion(fetch, shelf or Shelf()), known=known, checks=checks, now=now, trading=trading)
+    return client_of(ingesting(fetch, shelf), known=known, checks=checks, now=now, trading=trading)
+
+
+def ingesting(fetch: Callable[[str], File], shelf: Shelf | None = None) -> Ingestion:
+    """One way, one attempt."""
+    ways = {"browser": lambda index_code, _timeout_s: fetch(index_code)}
+    return Ingestion(ways, shelf or Shelf(), patience=Patience(attempts=1))
 
 
 def client_of(

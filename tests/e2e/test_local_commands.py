@@ -120,13 +120,13 @@ def test_what_up_stored_survives_a_restart(tmp_path: Path) -> None:
 
 def test_the_stand_in_of_up_can_be_told_its_day_and_its_faults() -> None:
     with running_up() as (_, up):
-        change = {"today": "2025-02-22", "faults": ["http_520"]}
+        change = {"today": "2025-02-22", "faults": [{"fault": "http_520", "on": ["page"]}]}
         assert requests.put(f"{up['b3']}/_stand_in", json=change, timeout=10).ok
-        answer = requests.get(f"{up['api']}/bovespaDay", headers=token(up), timeout=60)
-        assert (answer.status_code, answer.json()["code"]) == (503, "b3_unavailable")
+        answer = requests.get(f"{up['api']}/bovespaDay", headers=token(up), timeout=60).json()
+        assert (answer["session_date"], answer["way"]) == ("2025-02-24", "https")
         assert requests.put(f"{up['b3']}/_stand_in", json={"faults": []}, timeout=10).ok
-        answer = requests.get(f"{up['api']}/bovespaDay", headers=token(up), timeout=60)
-        assert answer.json()["session_date"] == "2025-02-24"
+        answer = requests.get(f"{up['api']}/bovespaDay", headers=token(up), timeout=60).json()
+        assert (answer["session_date"], answer["way"]) == ("2025-02-24", "browser")
 
 
 @pytest.mark.parametrize("arguments", [["SELECT 1"], ["todays_portfolio"], ["--list"]])

@@ -62,6 +62,8 @@ def test_one_request_ends_as_rows_in_sql(pipeline: Pipeline, lake: Lake) -> None
         "source_sha256": sha256(content),
         "total_theoretical_quantity": file.total_quantity,
         "reductor": str(file.reductor),
+        "way": "browser",
+        "attempts": 1,
     }
     kept = pipeline.cloud.client("s3").get_object(Bucket=lake.raw, Key=session.source_key(sha256(content)))
     assert kept["Body"].read() == content, "the bytes that B3 sent are kept as they came"

@@ -43,6 +43,7 @@ def settings(b3: StandIn, raw_bucket: str, refined_bucket: str) -> Settings:
         users={"ana": generate_password_hash(PASSWORD, method="pbkdf2:sha256:1")},
         b3_url=b3.url,
         download_timeout_s=30,
+        download_attempts=2,
     )
 
 
@@ -91,6 +92,8 @@ def test_a_weekend_run_stores_monday_and_the_next_days_run_changes_nothing(
         "source_sha256": digest,
         "total_theoretical_quantity": portfolio.total_theoretical_quantity,
         "reductor": str(portfolio.reductor),
+        "way": "browser",
+        "attempts": 1,
     }
     before = s3.list_object_versions(Bucket=raw_bucket)["Versions"]
     b3.set(today=SATURDAY + dt.timedelta(days=1))
@@ -114,18 +117,47 @@ def test_a_weekend_run_stores_monday_and_the_next_days_run_changes_nothing(
         ("renamed_columns", 502, "b3_changed"),
         ("truncated_csv", 502, "portfolio_unreadable"),
         ("wrong_totals", 502, "portfolio_does_not_add_up"),
+        ("date_far_off", 502, "session_implausible"),
     ],
 )
 def test_each_fault_of_b3_has_its_own_code_and_publishes_nothing(
-    *, fault: str, status: int, code: str, api: DocumentedClient, b3: StandIn, s3: Any, raw_bucket: str
+    *, fault: str, status: int, code: str, settings: Settings, b3: StandIn, s3: Any, raw_bucket: str
 ):
+    once = replace(settings, download_attempts=1)
     b3.set(faults=[fault])
-    answer = api.get("/bovespaDay")
+    answer = logged_in(once, connect(once)).get("/bovespaDay")
     assert (answer.status_code, answer.get_json()["code"]) == (status, code)
     found = keys(s3, raw_bucket)
     assert not [key for key in found if not key.startswith("quarantine/")]
-    downloaded = fault in ("renamed_columns", "truncated_csv", "wrong_totals")
+    downloaded = fault in ("renamed_columns", "truncated_csv", "wrong_totals", "date_far_off")
     assert [key.rpartition(".")[2] for key in found] == (["csv", "json"] if downloaded else [])
+
+
+def test_a_page_that_fails_costs_no_session(api: DocumentedClient, b3: StandIn, s3: Any, raw_bucket: str):
+    b3.set(faults=[{"fault": "http_520", "on": ["page"]}])
+    answer = api.get("/bovespaDay?index=ICON").get_json()
+    assert (answer["status"], answer["way"], answer["attempts"]) == ("stored", "https", 2)
+    assert answer["source_sha256"] == hashlib.sha256(synthetic_csv("ICON", MONDAY)).hexdigest()
+    key = answer["raw_uri"].removeprefix(f"s3://{raw_bucket}/")
+    metadata = s3.head_object(Bucket=raw_bucket, Key=key)["Metadata"]
+    assert (metadata["way"], metadata["view"]) == ("https", "sector")
+    assert "/GetDownloadPortfolioDay/" in metadata["source-url"]
+
+    b3.set(faults=[])
+    again = api.get("/bovespaDay?index=ICON").get_json()
+    assert (again["status"], again["way"], again["attempts"]) == ("unchanged", "browser", 1)
+    assert again["source_uri"] == answer["source_uri"]
+
+
+def test_what_passes_is_outlasted(settings: Settings, b3: StandIn, s3: Any, raw_bucket: str):
+    patient = replace(settings, download_attempts=3)
+    b3.set(
+        faults=[{"fault": "truncated_csv", "times": 1}, {"fault": "http_520", "times": 1, "on": ["data"]}]
+    )  # the browser's data call fails; the file over HTTPS is cut off; the browser comes again
+    answer = logged_in(patient, connect(patient)).get("/bovespaDay?index=IMAT").get_json()
+    assert (answer["status"], answer["way"], answer["attempts"]) == ("stored", "browser", 3)
+    kept = [key.rpartition(".")[2] for key in keys(s3, raw_bucket) if key.startswith("quarantine/")]
+    assert kept == ["csv", "json"]
 
 
 def test_a_download_that_never_ends_is_a_timeout(settings: Settings, b3: StandIn):

@@ -241,7 +241,8 @@ def test_cron_stores_several_indexes_and_tells_each_on_a_line(environ: dict[str,
 
 def test_an_index_that_fails_does_not_keep_the_next_from_being_stored(environ: dict[str, str], b3: StandIn):
     b3.set(faults=[{"fault": "wrong_totals", "times": 1}])
-    ended = flask("ingest", "--index", "IBOV", "--index", "SMLL", environ=environ)
+    once = environ | {"BOVESPA_DOWNLOAD_ATTEMPTS": "1"}
+    ended = flask("ingest", "--index", "IBOV", "--index", "SMLL", environ=once)
     assert ended.returncode == 1
     failed, stored = [json.loads(line) for line in ended.stdout.splitlines()]
     assert (failed["index"], failed["status"], failed["code"]) == ("IBOV", "failed", "portfolio_does_not_add_up")

@@ -119,6 +119,7 @@ def test_a_browser_of_its_own_fetches_the_file_and_leaves_nothing(
         view=View.SECTOR,
         session_date=MONDAY,
         received_at=NOON,
+        b3_time=NOON,
         way="browser",
     )
     _assert_nothing_is_left(temporary)
@@ -206,12 +207,18 @@ def test_a_spoilt_file_is_returned_as_it_came(fetch: Fetch, stand_in: StandIn, f
     assert content.startswith(b"IBOV - Carteira do Dia 24/02/25\r\n")
 
 
-def test_a_date_far_off_is_returned_as_the_page_shows_it(fetch: Fetch, stand_in: StandIn) -> None:
-    stand_in.set(faults=["date_far_off"])
+@pytest.mark.parametrize(
+    ("fault", "shown"), [("date_far_off", dt.date(2028, 2, 24)), ("date_far_behind", dt.date(2022, 2, 25))]
+)
+def test_a_date_far_off_is_returned_as_the_page_shows_it(
+    fetch: Fetch, stand_in: StandIn, fault: str, shown: dt.date
+) -> None:
+    stand_in.set(faults=[fault])
 
     fetched = fetch()
 
-    assert fetched.session_date == parse_csv(fetched.content).session_date == dt.date(2028, 2, 24)
+    assert fetched.session_date == parse_csv(fetched.content).session_date == shown
+    assert fetched.b3_time == NOON
 
 
 @pytest.mark.parametrize(
@@ -220,6 +227,7 @@ def test_a_date_far_off_is_returned_as_the_page_shows_it(fetch: Fetch, stand_in:
         ("http_520", SourceUnavailable, "HTTP 520"),
         ({"fault": "http_520", "on": ["data"]}, SourceUnavailable, "the data call .* HTTP 520"),
         ({"fault": "http_520", "on": ["download"]}, SourceUnavailable, "the download call .* HTTP 520"),
+        ("endpoint_gone", SourceUnavailable, "the data call .* HTTP 404"),
         ("redirect_to_error_page", SourceUnavailable, "sent the browser .* to '/erro'"),
         ({"fault": "redirect_to_error_page", "on": ["data"]}, SourceUnavailable, "a page instead of data"),
         ("html_instead_of_data", SourceUnavailable, "a page instead of data"),
@@ -351,22 +359,36 @@ def test_a_driver_that_lost_its_port_to_another_process_is_started_again(
     ("blow", "error", "timeout_s"),
     [(signal.SIGKILL, SourceUnavailable, GENEROUS_S), (signal.SIGSTOP, SourceTimeout, 15)],
 )
-def test_a_driver_that_dies_or_hangs_takes_its_browser_along(
+def test_a_driver_or_browser_that_dies_or_hangs_leaves_nothing(
     chromium: InstalledBrowser,
     temporary: Path,
     blow: signal.Signals,
     error: type[SourceError],
     timeout_s: float,
 ) -> None:
-    with running_stand_in(today=SATURDAY) as stand_in, ThreadPoolExecutor(1) as pool:
+    with running_stand_in(today=SATURDAY) as stand_in, ThreadPoolExecutor(2) as pool:
         stand_in.set(faults=[{"fault": "slow_page", "seconds": 60}])
-        running = pool.submit(fetch_portfolio_csv, "IBOV", b3_url=stand_in.url, browser=chromium, timeout_s=timeout_s)
-        assert wait_until(lambda: len(stand_in.requests) >= 3, Deadline(GENEROUS_S), poll_s=0.05)
-        (driver,) = [pid for pid, command in _processes(temporary) if "chromedriver" in command.split("\0")[0]]
-        os.kill(driver, blow)
+        running = [
+            pool.submit(fetch_portfolio_csv, index_code, b3_url=stand_in.url, browser=chromium, timeout_s=timeout_s)
+            for index_code in ("IBOV", "SMLL")
+        ]
+        assert wait_until(
+            lambda: sum("GetPortfolioDay" in request for request in stand_in.requests) == 2,
+            Deadline(GENEROUS_S),
+            poll_s=0.05,
+        )
+        # Each pair of driver and browser shares a group; one loses its driver, the other its browser.
+        processes = _processes(temporary)
+        drivers = [pid for pid, command in processes if "chromedriver" in command.split("\0")[0]]
+        browsers = [pid for pid, command in processes if "--user-data-dir" in command and "--type=" not in command]
+        assert len(drivers) == 2
+        (browser,) = [pid for pid in browsers if os.getpgid(pid) == drivers[1]]
+        os.kill(drivers[0], blow)
+        os.kill(browser, blow)
 
-        with pytest.raises(error):
-            running.result(timeout=GENEROUS_S)
+        for fetching in running:
+            with pytest.raises(error):
+                fetching.result(timeout=GENEROUS_S)
 
     _assert_nothing_is_left(temporary)
 

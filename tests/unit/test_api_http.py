@@ -12,7 +12,6 @@ import pytest
 from werkzeug.test import TestResponse
 
 from api.application import MAX_BODY_BYTES, Collaborators
-from api.ingestion import Ingestion
 from app import create_app
 from bovespa.errors import (
     BrowserNotFound,
@@ -40,6 +39,7 @@ from tests.api_in_process import (
     bearer,
     client,
     client_of,
+    ingesting,
     published,
     trading_days,
 )
@@ -126,7 +126,7 @@ def test_a_body_of_the_largest_size_is_read():
 def test_a_password_in_the_clear_among_the_hashes_stops_the_start():
     settings = Settings("raw", "refined", "x" * 32, {"ana": PASSWORD})
     with pytest.raises(ConfigurationError, match="ana") as caught:
-        create_app(settings, Collaborators(Ingestion(published, Shelf()), trading_days(), Known(), {}))
+        create_app(settings, Collaborators(ingesting(published), trading_days(), Known(), {}))
     assert PASSWORD not in str(caught.value)
 
 
@@ -179,7 +179,7 @@ def test_the_answer_has_exactly_the_fields_of_the_contract():
     body = answer.get_json()
     assert list(body) == [
         *("index", "session_date", "rows", "status", "raw_uri", "source_uri", "source_sha256"),
-        *("total_theoretical_quantity", "reductor", "elapsed_ms"),
+        *("total_theoretical_quantity", "reductor", "way", "attempts", "elapsed_ms"),
     ]
     lines = synthetic_csv("IBOV", MONDAY).decode("iso-8859-1").splitlines()
     total, reductor = lines[-2].split(";"), lines[-1].split(";")
@@ -305,7 +305,7 @@ def test_simultaneous_calls_for_one_index_share_one_fetch_and_its_answer():
         assert go_on.wait(10)
         return published(index_code)
 
-    ingestion = Ingestion(fetch, Shelf())
+    ingestion = ingesting(fetch)
     app = client_of(ingestion).application
     answers: list[TestResponse] = []
     threads = [

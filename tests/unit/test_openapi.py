@@ -9,12 +9,11 @@ import pytest
 
 from api.application import PUBLIC_ENDPOINTS, Collaborators
 from api.docs import render
-from api.ingestion import Ingestion
 from api.openapi import DOCUMENT
 from api.problems import KINDS
 from app import create_app
 from bovespa.settings import Settings
-from tests.api_in_process import SETTINGS, Known, Shelf, published, trading_days
+from tests.api_in_process import SETTINGS, Known, ingesting, published, trading_days
 
 OPERATIONS = [
     pytest.param(path, method, operation, id=f"{method} {path}")
@@ -33,7 +32,7 @@ def codes(operation) -> set[str]:
 
 
 def routes(settings: Settings = SETTINGS):
-    app = create_app(settings, Collaborators(Ingestion(published, Shelf()), trading_days(), Known(), {}))
+    app = create_app(settings, Collaborators(ingesting(published), trading_days(), Known(), {}))
     return {
         (rule.rule.replace("<", "{").replace(">", "}"), method.lower()): rule.endpoint
         for rule in app.url_map.iter_rules()

@@ -44,6 +44,7 @@ def test_everything_wrong_is_named_together_with_what_is_missing():
         "BOVESPA_B3_URL": "b3.com.br",
         "BOVESPA_BROWSER": "lynx",
         "BOVESPA_DOWNLOAD_TIMEOUT_S": "soon",
+        "BOVESPA_DOWNLOAD_ATTEMPTS": "0",
         "BOVESPA_PORT": "-1",
     }
     with pytest.raises(ConfigurationError) as caught:
