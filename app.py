@@ -49,6 +49,14 @@ log = logging.getLogger("bovespa")
 _THREADS = 16
 """A request for B3 keeps its thread for seconds; health and states must be answered meanwhile."""
 
+_MAX_BODY_BYTES = 256 * 1024
+"""Larger bodies never reach the application, which answers the others itself."""
+_MAX_HEADER_BYTES = 16 * 1024
+_SILENCE_S = 20
+"""A connection on which nothing comes or goes for so long is closed, unless its answer is being made."""
+_CONNECTIONS = 500
+"""Half-open connections are cheap; with too few of them, a few slow clients would be all."""
+
 
 def utc_now() -> dt.datetime:
     """Return the present, aware."""
@@ -167,9 +175,21 @@ def serve(settings: Settings, collaborators: Collaborators) -> None:
     """
     app = create_app(settings, collaborators)
     try:
-        # Larger bodies than this never reach the application, which answers the others itself.
         server = create_server(
-            app, host=settings.host, port=settings.port, threads=_THREADS, ident=None, max_request_body_size=1 << 20
+            app,
+            host=settings.host,
+            port=settings.port,
+            threads=_THREADS,
+            ident=None,
+            max_request_body_size=_MAX_BODY_BYTES,
+            max_request_header_size=_MAX_HEADER_BYTES,
+            channel_timeout=_SILENCE_S,
+            cleanup_interval=_SILENCE_S // 2,
+            connection_limit=_CONNECTIONS,
+            # select() knows no more than 1024 files, and each connection is one.
+            asyncore_use_poll=True,
+            # Without a proxy, nobody's forwarding headers reach the application.
+            clear_untrusted_proxy_headers=not settings.trusted_proxies,
         )
     except OSError as error:
         raise ConfigurationError(f"Cannot listen on {settings.host}:{settings.port}: {error}.") from error
