@@ -18,11 +18,11 @@ from typing import Any, NoReturn
 import click
 from flask import Flask
 from flask.cli import FlaskGroup
-from waitress.server import create_server
 
 from api.application import Collaborators, build_application
 from api.commands import hash_password_command, ingest_command_without_settings
 from api.health import run_checks
+from api.http_server import listening_server
 from api.import_commands import import_cotahist_command, import_csv_command
 from api.importing import Importer
 from api.ingestion import Ingestion
@@ -45,17 +45,6 @@ from scrap.scrap import FetchedFile, fetch_portfolio_csv
 from scrap.trading_day import FetchedTradingDay, fetch_trading_day
 
 log = logging.getLogger("bovespa")
-
-_THREADS = 16
-"""A request for B3 keeps its thread for seconds; health and states must be answered meanwhile."""
-
-_MAX_BODY_BYTES = 256 * 1024
-"""Larger bodies never reach the application, which answers the others itself."""
-_MAX_HEADER_BYTES = 16 * 1024
-_SILENCE_S = 20
-"""A connection on which nothing comes or goes for so long is closed, unless its answer is being made."""
-_CONNECTIONS = 500
-"""Half-open connections are cheap; with too few of them, a few slow clients would be all."""
 
 
 def utc_now() -> dt.datetime:
@@ -175,21 +164,8 @@ def serve(settings: Settings, collaborators: Collaborators) -> None:
     """
     app = create_app(settings, collaborators)
     try:
-        server = create_server(
-            app,
-            host=settings.host,
-            port=settings.port,
-            threads=_THREADS,
-            ident=None,
-            max_request_body_size=_MAX_BODY_BYTES,
-            max_request_header_size=_MAX_HEADER_BYTES,
-            channel_timeout=_SILENCE_S,
-            cleanup_interval=_SILENCE_S // 2,
-            connection_limit=_CONNECTIONS,
-            # select() knows no more than 1024 files, and each connection is one.
-            asyncore_use_poll=True,
-            # Without a proxy, nobody's forwarding headers reach the application.
-            clear_untrusted_proxy_headers=not settings.trusted_proxies,
+        server = listening_server(
+            app, host=settings.host, port=settings.port, behind_proxies=bool(settings.trusted_proxies)
         )
     except OSError as error:
         raise ConfigurationError(f"Cannot listen on {settings.host}:{settings.port}: {error}.") from error

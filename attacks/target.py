@@ -7,7 +7,7 @@ import datetime as dt
 import itertools
 import json
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -82,7 +82,13 @@ class Target:
 
 @contextlib.contextmanager
 def running_target(
-    environment: Mapping[str, str], *, endpoint_url: str, raw_bucket: str, refined_bucket: str, work_dir: Path
+    environment: Mapping[str, str],
+    *,
+    endpoint_url: str,
+    raw_bucket: str,
+    refined_bucket: str,
+    work_dir: Path,
+    hashed: Callable[[str], str] = hash_password,
 ) -> Iterator[Target]:
     """Run the API over a cloud and B3's stand-in for the body of the `with`.
 
@@ -92,12 +98,13 @@ def running_target(
         raw_bucket: Exists.
         refined_bucket: Exists.
         work_dir: Gets the API's log.
+        hashed: Makes the users' password hashes; what they cost, every login costs.
 
     Raises:
         ApiDidNotStart: The API did not come up.
     """
     passwords = {user: secrets.token_urlsafe(12) for user in USERS}
-    hashes = {user: hash_password(password) for user, password in passwords.items()}
+    hashes = {user: hashed(password) for user, password in passwords.items()}
     secret, previous, retired = (secrets.token_urlsafe(48) for _ in range(3))
     port = free_port()
     with contextlib.ExitStack() as stack:
