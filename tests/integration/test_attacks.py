@@ -42,12 +42,6 @@ def test_no_attack_gets_in(group: str, target: Target):
     assert [result for result in results if result.verdict != "held"] == []
 
 
-def test_the_names_of_attacks_are_theirs_alone():
-    names = [attack.name for attack in EVERY]
-    assert sorted(names) == sorted(set(names))
-    assert not set(names) & set(GROUPS)
-
-
 def test_an_attack_that_is_not_answered_has_got_in(target: Target):
     def broken(_target: Target) -> Outcome:
         raise ConnectionResetError
