@@ -12,8 +12,8 @@ from bovespa.settings import Settings
 
 TRIES = 9
 """Behind each median of the timing; interleaved, so that a busy machine is busy for all."""
-TOLERANCE = 1.5
-"""Between the largest median and the smallest. Without equal work, it would be some hundred."""
+TOLERANCE = 2
+"""Between the largest median and the smallest. Without equal work, it would be five and more."""
 
 
 def attacks() -> list[Attack]:
