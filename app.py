@@ -18,12 +18,12 @@ from typing import Any, NoReturn
 import click
 from flask import Flask
 from flask.cli import FlaskGroup
-from waitress.server import create_server
 
 from api.application import Collaborators, build_application
 from api.attempts import Patience
 from api.commands import hash_password_command, ingest_command_without_settings
 from api.health import run_checks
+from api.http_server import listening_server
 from api.import_commands import import_cotahist_command, import_csv_command
 from api.importing import Importer
 from api.ingestion import Ingestion
@@ -47,9 +47,6 @@ from scrap.scrap import FetchedFile, fetch_portfolio_csv
 from scrap.trading_day import FetchedTradingDay, fetch_trading_day
 
 log = logging.getLogger("bovespa")
-
-_THREADS = 16
-"""A request for B3 keeps its thread for seconds; health and states must be answered meanwhile."""
 
 
 def utc_now() -> dt.datetime:
@@ -174,9 +171,8 @@ def serve(settings: Settings, collaborators: Collaborators) -> None:
     """
     app = create_app(settings, collaborators)
     try:
-        # Larger bodies than this never reach the application, which answers the others itself.
-        server = create_server(
-            app, host=settings.host, port=settings.port, threads=_THREADS, ident=None, max_request_body_size=1 << 20
+        server = listening_server(
+            app, host=settings.host, port=settings.port, behind_proxies=bool(settings.trusted_proxies)
         )
     except OSError as error:
         raise ConfigurationError(f"Cannot listen on {settings.host}:{settings.port}: {error}.") from error

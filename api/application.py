@@ -9,18 +9,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from flask import Flask, Response, g, request
+from werkzeug.middleware.proxy_fix import ProxyFix
 
-from api import problems
+from api import problems, security_headers
 from api.authentication import require_tokens
 from api.bovespa_day import bovespa_day_blueprint
 from api.commands import hash_password_command, ingest_command
 from api.docs import docs_blueprint
 from api.health import health_blueprint
 from api.ingestion import Ingestion
+from api.limits import limit_requests
 from api.login import login_blueprint
 from api.openapi import openapi_blueprint
 from api.passwords import Passwords
 from api.sessions import States, sessions_blueprint
+from api.tokens import Tokens
 from api.trading_day import trading_day_blueprint
 from api.trading_ingestion import TradingDayIngestion
 from bovespa.settings import Settings
@@ -55,15 +58,33 @@ def build_application(settings: Settings, collaborators: Collaborators, *, clock
     """
     app = Flask("bovespa", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    # OPTIONS would be one more answer that no contract describes; there is no CORS.
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    # A path with doubled slashes is none of ours; werkzeug would answer with a redirect made from the Host header.
+    app.url_map.merge_slashes = False
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     passwords = Passwords(settings.users)
+    tokens = Tokens(
+        settings.users,
+        secret=settings.jwt_secret,
+        previous_secret=settings.jwt_secret_previous,
+        # Its name holds account and region: no token of a test environment opens the real one.
+        audience=settings.raw_bucket,
+        lifetime_s=settings.token_lifetime_s,
+    )
     app.before_request(_start_watch)
-    require_tokens(app, public=PUBLIC_ENDPOINTS, secret=settings.jwt_secret, users=passwords, clock=clock)
+    login = login_blueprint(passwords, tokens, clock=clock)
+    fetches = (bovespa_day_blueprint(collaborators.ingestion), trading_day_blueprint(collaborators.trading_days))
+    # Before the tokens: a flood of bad ones is bounded, too.
+    limit_requests(app, settings, logins=login, fetches=fetches)
+    require_tokens(app, public=PUBLIC_ENDPOINTS, tokens=tokens, clock=clock)
     for blueprint in (
-        login_blueprint(passwords, secret=settings.jwt_secret, lifetime_s=settings.token_lifetime_s, clock=clock),
-        bovespa_day_blueprint(collaborators.ingestion),
-        trading_day_blueprint(collaborators.trading_days),
+        login,
+        *fetches,
         sessions_blueprint(collaborators.states, raw_bucket=settings.raw_bucket, clock=clock),
         health_blueprint(collaborators.checks),
         openapi_blueprint(),
@@ -83,9 +104,7 @@ def _start_watch() -> None:
 
 def _finish(response: Response) -> Response:
     """Headers that no answer goes without, and one log line a request; neither tokens nor bodies are logged."""
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Cache-Control"] = "no-store"
-    response.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+    security_headers.add(response, is_secure=request.is_secure)
     log.info(
         "answered",
         extra={

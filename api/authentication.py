@@ -7,16 +7,15 @@ from collections.abc import Callable, Container
 
 from flask import Flask, g, request
 
-from api.errors import TokenInvalid, TokenMissing
-from api.tokens import verify_token
+from api.errors import TokenMissing
+from api.tokens import Tokens
 
 
 def require_tokens(
     app: Flask,
     *,
     public: Container[str],
-    secret: str,
-    users: Container[str],
+    tokens: Tokens,
     clock: Callable[[], dt.datetime],
 ) -> None:
     """Refuse requests without a good token on all routes of *app*, those added later included.
@@ -24,8 +23,7 @@ def require_tokens(
     Args:
         app: The application.
         public: Endpoints that want no token.
-        secret: The key that tokens are signed with.
-        users: Users that exist: the token of a removed one is good no longer.
+        tokens: Verifies them.
         clock: Tells the present.
     """
 
@@ -36,9 +34,6 @@ def require_tokens(
         authorization = request.authorization
         if authorization is None or authorization.type != "bearer" or not authorization.token:
             raise TokenMissing("Send `Authorization: Bearer <token>` with a token from POST /login.")
-        user = verify_token(authorization.token, secret=secret, now=clock())
-        if user not in users:
-            raise TokenInvalid("The token's user does not exist any more.")
-        g.user = user
+        g.user = tokens.verify(authorization.token, now=clock())
 
     app.before_request(check_token)

@@ -41,6 +41,32 @@ class InvalidPeriod(InvalidRequest):
     code = "invalid_period"
 
 
+class TooSoon(InvalidRequest):
+    """The caller asks more often than is good for everybody.
+
+    Attributes:
+        retry_after_s: When the same request may be sent again.
+    """
+
+    code = "too_soon"
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class TooManyRequests(TooSoon):
+    """The caller's address has sent more requests than one may in a minute."""
+
+    code = "too_many_requests"
+
+
+class LoginLocked(TooSoon):
+    """Too many logins under the name failed; whether such a user exists is not told."""
+
+    code = "login_locked"
+
+
 class NotAuthenticated(InvalidRequest):
     """The caller has not shown who they are."""
 

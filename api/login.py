@@ -5,35 +5,35 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 
-from flask import Blueprint
+from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
+from api.client_address import client_address
 from api.errors import InvalidCredentials
+from api.lockout import Lockout
 from api.parameters import json_texts, query
 from api.passwords import Passwords
-from api.tokens import issue_token
+from api.tokens import Tokens
 
 
-def login_blueprint(
-    passwords: Passwords, *, secret: str, lifetime_s: int, clock: Callable[[], dt.datetime]
-) -> Blueprint:
+def login_blueprint(passwords: Passwords, tokens: Tokens, *, clock: Callable[[], dt.datetime]) -> Blueprint:
     """Return the route that issues tokens.
 
     Args:
         passwords: The users.
-        secret: The key that tokens are signed with.
-        lifetime_s: Seconds for which a token is good.
+        tokens: Issues them.
         clock: Tells the present.
     """
     blueprint = Blueprint("login", __name__)
+    lockout = Lockout(passwords, clock=clock)
 
     @blueprint.post("/login")
     def login() -> ResponseReturnValue:
         query()
         username, password = json_texts("username", "password")
-        if not passwords.match(username, password):
+        if not lockout.match(username, password, client_address(request.remote_addr)):
             raise InvalidCredentials("User name and password do not belong together.")
-        token = issue_token(username, secret=secret, now=clock(), lifetime_s=lifetime_s)
-        return {"access_token": token, "token_type": "Bearer", "expires_in": lifetime_s}
+        token = tokens.issue(username, now=clock())
+        return {"access_token": token, "token_type": "Bearer", "expires_in": tokens.lifetime_s}
 
     return blueprint

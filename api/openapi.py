@@ -20,7 +20,7 @@ from bovespa.session_state import State
 
 Node = dict[str, Any]
 
-_ANY_ROUTE = ("unknown_parameter", "bad_request", "internal")
+_ANY_ROUTE = ("unknown_parameter", "bad_request", "too_many_requests", "internal")
 _TOKEN = ("token_missing", "token_invalid", "token_expired")
 
 _TEXT = {"type": "string"}
@@ -224,7 +224,7 @@ def _paths() -> Node:
                 {200: _answer("The token.", "Token")},
                 (
                     *("bad_json", "missing_field", "invalid_field", "invalid_credentials"),
-                    *("payload_too_large", "unsupported_media_type"),
+                    *("login_locked", "payload_too_large", "unsupported_media_type"),
                 ),
                 requestBody={
                     "required": True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 
 from flask import request
@@ -55,15 +56,33 @@ def json_texts(*fields: str) -> tuple[str, ...]:
         MissingField: A field is not there; the message names every such field.
         InvalidField: A field is not text, or empty.
     """
-    if not request.is_json:
+    if request.mimetype != "application/json":
         raise UnsupportedMediaType("Send the body as JSON, with `Content-Type: application/json`.")
-    body = request.get_json(silent=True) if _is_shallow(request.get_data()) else None
+    body = _parsed(request.get_data())
     if not isinstance(body, dict):
         raise BadJson("The body is not a JSON object.")
     missing = [field for field in fields if field not in body]
     if missing:
         raise MissingField(f"The body lacks {', '.join(missing)}.")
     return tuple(_text(field, body[field]) for field in fields)
+
+
+def _parsed(body: bytes) -> object:
+    """The value of a JSON text; None for what is none, too deep, or has a name twice."""
+    if not _is_shallow(body):
+        return None
+    try:
+        return json.loads(body, object_pairs_hook=_unambiguous)
+    except ValueError:  # also what is no UTF-8, and whole numbers of thousands of digits
+        return None
+
+
+def _unambiguous(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Readers disagree on which of two values with one name holds (RFC 8259, 4), so neither does."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name stands there twice")
+    return found
 
 
 def _is_shallow(body: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
 import threading
@@ -10,6 +11,8 @@ from collections.abc import Mapping
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from bovespa.errors import ConfigurationError
+
+log = logging.getLogger(__name__)
 
 # werkzeug's forms: scrypt:N:r:p$salt$hash and pbkdf2:digest:iterations$salt$hash.
 _HASH = re.compile(r"(scrypt:\d+:\d+:\d+|pbkdf2:\w+:\d+)\$[^$]+\$[0-9a-f]+", re.ASCII)
@@ -40,6 +43,10 @@ class Passwords:
                 "Make one with `flask --app app hash-password`."
             )
         self._hashes = dict(hashes)
+        methods = {hashed.partition("$")[0] for hashed in hashes.values()}
+        if len(methods) > 1:
+            # An unknown name costs as much as the first user; others could be told from it by the clock.
+            log.warning("hash all passwords anew: they cost differently", extra={"methods": sorted(methods)})
         method, _, digest = next(iter(self._hashes.values())).split("$")
         # Costs a check as much as a real hash does, and no password is known to match it.
         self._dummy = f"{method}${secrets.token_hex(8)}${secrets.token_hex(len(digest) // 2)}"

@@ -14,6 +14,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from api import errors as api_errors
+from api.lockout import MAX_LOCK_S
 from bovespa import errors
 
 log = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ class ProblemKind:
     status: int
     title: str
     retry_after_s: int | None = None
-    """When it makes sense to try again; None when trying again changes nothing."""
+    """When it makes sense to try again, at the latest; None when trying again changes nothing."""
 
 
 _OF_ERROR: dict[type[errors.BovespaError], ProblemKind] = {
@@ -50,6 +51,8 @@ _OF_ERROR: dict[type[errors.BovespaError], ProblemKind] = {
         (api_errors.TokenInvalid, 401, "Invalid token", None),
         (api_errors.TokenExpired, 401, "Expired token", None),
         (errors.TradingDayNotPublished, 404, "B3 has not published the day", 1800),
+        (api_errors.TooManyRequests, 429, "Too many requests", 60),
+        (api_errors.LoginLocked, 429, "Too many failed logins", MAX_LOCK_S),
         (errors.PageChanged, 502, "B3 has changed its page or its file", None),
         (errors.ColumnsChanged, 502, "B3 has changed its page or its file", None),
         (errors.UnreadablePortfolio, 502, "B3's file cannot be read", None),
@@ -116,11 +119,12 @@ def problem(kind: ProblemKind, detail: str | None = None, **extensions: int) -> 
 
 def register(app: Flask) -> None:
     """Answer every error of *app* with a problem."""
-    app.register_error_handler(errors.BovespaError, _known_error)
+    app.register_error_handler(errors.BovespaError, answer)
     app.register_error_handler(HTTPException, _http_error)
 
 
-def _known_error(error: errors.BovespaError) -> ResponseReturnValue:
+def answer(error: errors.BovespaError) -> ResponseReturnValue:
+    """Return the response for *error*, or raise it again if it is not for callers."""
     kind = kind_of(error)
     if kind is None:
         raise error
@@ -128,7 +132,10 @@ def _known_error(error: errors.BovespaError) -> ResponseReturnValue:
     log.log(level, "refused a request", extra={"code": kind.code, "why": str(error)})
     if isinstance(error, errors.InvalidFile) and error.line is not None:
         return problem(kind, str(error), line=error.line)
-    return problem(kind, str(error))
+    response = problem(kind, str(error))
+    if isinstance(error, api_errors.TooSoon):
+        response.headers["Retry-After"] = str(error.retry_after_s)
+    return response
 
 
 def _http_error(error: HTTPException) -> ResponseReturnValue:

@@ -43,6 +43,16 @@ class Settings:
     """How often B3 is asked for a session at most, by browser and over HTTPS together."""
     token_lifetime_s: int = 900
     """Seconds for which an access token is accepted."""
+    jwt_secret_previous: str = field(default="", repr=False)
+    """Key that signed tokens until the last rotation and still verifies them; empty for none."""
+    logins_per_minute: int = 30
+    """Logins that one client address may try in a minute."""
+    fetches_per_minute: int = 120
+    """Requests for a fetch from B3 that one client address may send in a minute."""
+    requests_per_minute: int = 1200
+    """Requests of any kind that one client address may send in a minute."""
+    trusted_proxies: int = 0
+    """Reverse proxies before the API, whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
     database: str = "bovespa"
     """Glue database of the refined tables."""
     glue_job: str = "bovespa-refine"
@@ -75,6 +85,11 @@ class Settings:
             download_timeout_s=reader.positive("BOVESPA_DOWNLOAD_TIMEOUT_S", cls.download_timeout_s),
             download_attempts=int(reader.positive("BOVESPA_DOWNLOAD_ATTEMPTS", cls.download_attempts, whole=True)),
             token_lifetime_s=int(reader.positive("BOVESPA_TOKEN_LIFETIME_S", cls.token_lifetime_s, whole=True)),
+            jwt_secret_previous=reader.previous_secret("BOVESPA_JWT_SECRET_PREVIOUS", "BOVESPA_JWT_SECRET"),
+            logins_per_minute=reader.count("BOVESPA_LOGINS_PER_MINUTE", cls.logins_per_minute),
+            fetches_per_minute=reader.count("BOVESPA_FETCHES_PER_MINUTE", cls.fetches_per_minute),
+            requests_per_minute=reader.count("BOVESPA_REQUESTS_PER_MINUTE", cls.requests_per_minute),
+            trusted_proxies=reader.count("BOVESPA_TRUSTED_PROXIES", cls.trusted_proxies, least=0),
             database=environ.get("BOVESPA_DATABASE") or cls.database,
             glue_job=environ.get("BOVESPA_GLUE_JOB") or cls.glue_job,
             host=environ.get("BOVESPA_HOST") or cls.host,
@@ -96,6 +111,12 @@ class _Reader:
         value = self.environ.get(name, "")
         if value and len(value) < MIN_SECRET_LENGTH:
             self.problems.append(f"{name} has {len(value)} characters and needs at least {MIN_SECRET_LENGTH}")
+        return value
+
+    def previous_secret(self, name: str, current: str) -> str:
+        value = self.secret(name)
+        if value and value == self.environ.get(current):
+            self.problems.append(f"{name} is the same as {current}, so nothing would be rotated")
         return value
 
     def users(self, name: str) -> Mapping[str, str]:
@@ -124,6 +145,14 @@ class _Reader:
         value = self.environ.get(name) or default
         if value not in choices:
             self.problems.append(f"{name} is {value!r}, not one of {', '.join(choices)}")
+        return value
+
+    def count(self, name: str, default: int, *, least: int = 1) -> int:
+        text = self.environ.get(name) or str(default)
+        value = int(text) if text.isascii() and text.isdigit() and len(text) < 7 else -1
+        if value < least:
+            self.problems.append(f"{name} is {text!r}, not a whole number from {least}")
+            return default
         return value
 
     def positive(self, name: str, default: float, *, whole: bool = False) -> float:

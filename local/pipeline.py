@@ -89,7 +89,7 @@ def running_pipeline(
         report(f"B3's stand-in at {stand_in.url}")
         password = secrets.token_urlsafe(12)
         environment = _environment(cloud, stand_in, password)
-        api_url, process = stack.enter_context(_running_api(environment, port or free_port(), cloud.work_dir))
+        api_url, process = stack.enter_context(running_api(environment, port or free_port(), cloud.work_dir))
         report(f"API at {api_url}")
         yield Pipeline(api_url, cloud, stand_in, DEMO_USER, password, environment, process)
 
@@ -109,10 +109,19 @@ def _environment(cloud: Cloud, stand_in: StandIn, password: str) -> dict[str, st
 
 
 @contextlib.contextmanager
-def _running_api(
+def running_api(
     environment: dict[str, str], port: int, work_dir: Path
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Run `python app.py`, the API as it is served in production."""
+    """Run `python app.py`, the API as it is served in production, for the body of the `with`.
+
+    Args:
+        environment: Its settings and AWS's own variables; those of this process do not reach it.
+        port: Its loopback port.
+        work_dir: Gets its log, `api.log`.
+
+    Raises:
+        ApiDidNotStart: It did not come up; the message shows its last words.
+    """
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "BOVESPA_"))}
     # An operator's choice of browser holds here too; everything else is this pipeline's own.
     environ |= {name: os.environ[name] for name in ("BOVESPA_BROWSER",) if name in os.environ}

@@ -12,7 +12,7 @@ from werkzeug.security import generate_password_hash
 from api.application import Collaborators
 from api.attempts import Patience
 from api.ingestion import Ingestion
-from api.tokens import issue_token
+from api.tokens import Tokens
 from api.trading_ingestion import TradingDayIngestion
 from app import create_app
 from bovespa.errors import InvalidPortfolio, InvalidTradingDay
@@ -195,5 +195,7 @@ def client_of(
 
 
 def bearer(user: str = "ana", *, issued: dt.datetime = NOW) -> dict[str, str]:
-    token = issue_token(user, secret=SETTINGS.jwt_secret, now=issued, lifetime_s=900)
+    hashes = {user: SETTINGS.users.get(user, "scrypt:1:1:1$salt$00")}
+    tokens = Tokens(hashes, secret=SETTINGS.jwt_secret, audience=SETTINGS.raw_bucket, lifetime_s=900)
+    token = tokens.issue(user, now=issued)
     return {"Authorization": f"Bearer {token}"}

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from api.tokens import issue_token
+from api.tokens import Tokens
 from api.trading_ingestion import TradingDayIngestion
 from app import connect, create_app
 from bovespa import __version__
@@ -238,7 +238,8 @@ def test_the_route_brings_a_day_from_b3_to_the_bucket(
     settings = Settings.from_environ(environment(object_store, raw_bucket, stand_in))
     app = create_app(settings, connect(settings))
     app.test_client_class = DocumentedClient
-    token = issue_token("ana", secret=settings.jwt_secret, now=dt.datetime.now(dt.UTC), lifetime_s=900)
+    tokens = Tokens(settings.users, secret=settings.jwt_secret, audience=settings.raw_bucket, lifetime_s=900)
+    token = tokens.issue("ana", now=dt.datetime.now(dt.UTC))
 
     def get(date: str) -> Any:
         return app.test_client().get(f"/tradingDay?date={date}", headers={"Authorization": f"Bearer {token}"})

@@ -60,12 +60,14 @@ def table_with(text: str, cell: str) -> dict[str, list[str]]:
 
 @EVERY_README
 def test_the_table_of_settings_has_every_setting_with_its_default(name: str) -> None:
-    required = {"README.md": "required", "README.pt-BR.md": "obrigatória"}[name]
+    required, none = {"README.md": ("required", "none"), "README.pt-BR.md": ("obrigatória", "nenhuma")}[name]
     shown = {variable: cells[0] for variable, cells in table_with(TEXTS[name], "BOVESPA_RAW_BUCKET").items()}
     assert shown == {
         f"BOVESPA_{field.name.upper()}": (
             required
             if field.default is dataclasses.MISSING
+            else none
+            if field.default == ""
             else f"`{field.default:g}`"
             if isinstance(field.default, float)
             else f"`{field.default}`"

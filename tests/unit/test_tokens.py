@@ -10,12 +10,26 @@ import jwt
 import pytest
 
 from api.errors import TokenExpired, TokenInvalid
-from api.tokens import ISSUER, issue_token, verify_token
+from api.tokens import ISSUER, Tokens, credential
 
 SECRET = "s" * 32
+HASHES = {"ana": "scrypt:16384:8:5$salt$00"}
 NOW = dt.datetime(2025, 2, 3, 12, 0, 0, tzinfo=dt.UTC)
 ISSUED_AT = int(NOW.timestamp())
-CLAIMS = {"sub": "ana", "iat": ISSUED_AT, "exp": ISSUED_AT + 900, "iss": ISSUER}
+CLAIMS: dict[str, object] = {"sub": "ana", "iat": ISSUED_AT, "exp": ISSUED_AT + 900, "iss": ISSUER}
+CLAIMS |= {"aud": "raw", "cred": credential(HASHES["ana"], SECRET)}
+
+
+def tokens(
+    hashes: dict[str, str] | None = None, *, secret: str = SECRET, previous_secret: str = "", audience: str = "raw"
+) -> Tokens:
+    return Tokens(
+        HASHES if hashes is None else hashes,
+        secret=secret,
+        previous_secret=previous_secret,
+        audience=audience,
+        lifetime_s=900,
+    )
 
 
 def part(value: object) -> str:
@@ -31,21 +45,21 @@ def without(name: str) -> dict[str, object]:
 
 
 def test_a_token_names_its_user_until_it_expires():
-    token = issue_token("ana", secret=SECRET, now=NOW, lifetime_s=900)
-    assert verify_token(token, secret=SECRET, now=NOW) == "ana"
-    assert verify_token(token, secret=SECRET, now=NOW + dt.timedelta(seconds=899)) == "ana"
+    token = tokens().issue("ana", now=NOW)
+    assert tokens().verify(token, now=NOW) == "ana"
+    assert tokens().verify(token, now=NOW + dt.timedelta(seconds=899)) == "ana"
     with pytest.raises(TokenExpired):
-        verify_token(token, secret=SECRET, now=NOW + dt.timedelta(seconds=900))
+        tokens().verify(token, now=NOW + dt.timedelta(seconds=900))
 
 
 def test_a_token_carries_exactly_the_claims_of_the_contract():
-    token = issue_token("ana", secret=SECRET, now=NOW, lifetime_s=900)
+    token = tokens().issue("ana", now=NOW)
     assert jwt.get_unverified_header(token) == {"alg": "HS256", "typ": "JWT"}
     assert jwt.decode(token, options={"verify_signature": False}) == CLAIMS
 
 
 def test_a_clock_a_little_behind_the_issuer_is_no_reason_to_refuse():
-    assert verify_token(signed(CLAIMS), secret=SECRET, now=NOW - dt.timedelta(seconds=4)) == "ana"
+    assert tokens().verify(signed(CLAIMS), now=NOW - dt.timedelta(seconds=4)) == "ana"
 
 
 GOOD = signed(CLAIMS)
@@ -71,12 +85,21 @@ HEADER, PAYLOAD, SIGNATURE = GOOD.split(".")
         pytest.param(signed(CLAIMS | {"exp": ISSUED_AT + 900.5}), id="expiry is a fraction"),
         pytest.param(signed(CLAIMS | {"exp": "soon"}), id="expiry is a word"),
         pytest.param(signed(CLAIMS | {"iat": ISSUED_AT + 60}), id="issued in the future"),
+        pytest.param(signed(CLAIMS | {"nbf": ISSUED_AT + 60}), id="not before some moment ahead"),
+        pytest.param(signed(CLAIMS | {"nbf": True}), id="not before a boolean"),
+        pytest.param(signed(CLAIMS | {"aud": "another-raw"}), id="other deployment"),
+        pytest.param(signed(CLAIMS | {"sub": "eve"}), id="removed user"),
+        pytest.param(signed(CLAIMS | {"cred": credential("scrypt:1:1:1$other$00", SECRET)}), id="other password"),
+        pytest.param(signed(CLAIMS | {"cred": 7}), id="credential is a number"),
+        pytest.param(signed(CLAIMS | {"cred": "\ud800"}), id="credential is half a character"),
+        pytest.param(signed(CLAIMS | {"more": "x" * 4096}), id="longer than any of ours"),
+        pytest.param(f"{part([[]] * 3000)}.{PAYLOAD}.{SIGNATURE}", id="header is a list"),
         *(pytest.param(signed(without(name)), id=f"no {name}") for name in CLAIMS),
     ],
 )
 def test_a_token_that_is_not_ours_is_invalid(token: str):
     with pytest.raises(TokenInvalid):
-        verify_token(token, secret=SECRET, now=NOW)
+        tokens().verify(token, now=NOW)
 
 
 def test_a_user_that_is_a_number_is_invalid():
@@ -85,10 +108,37 @@ def test_a_user_that_is_a_number_is_invalid():
     key = jwt.get_algorithm_by_name("HS256")
     signature = base64.urlsafe_b64encode(key.sign(signing_input.encode(), SECRET.encode())).rstrip(b"=").decode()
     with pytest.raises(TokenInvalid):
-        verify_token(f"{signing_input}.{signature}", secret=SECRET, now=NOW)
+        tokens().verify(f"{signing_input}.{signature}", now=NOW)
 
 
 @pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
 def test_only_the_pinned_algorithm_counts_even_with_the_right_secret():
     with pytest.raises(TokenInvalid):
-        verify_token(signed(CLAIMS, algorithm="HS384"), secret=SECRET, now=NOW)
+        tokens().verify(signed(CLAIMS, algorithm="HS384"), now=NOW)
+
+
+def test_a_token_of_the_previous_key_is_good_while_that_key_is_known():
+    old = tokens(secret="o" * 32).issue("ana", now=NOW)
+    rotating = tokens(secret="n" * 32, previous_secret="o" * 32)
+    assert rotating.verify(old, now=NOW) == "ana"
+    assert rotating.verify(rotating.issue("ana", now=NOW), now=NOW) == "ana"
+    over = tokens(secret="n" * 32)
+    assert over.verify(rotating.issue("ana", now=NOW), now=NOW) == "ana", "the new key signs, not the previous one"
+    with pytest.raises(TokenInvalid):
+        over.verify(old, now=NOW)
+
+
+def test_a_new_password_ends_the_tokens_of_that_user_alone():
+    hashes = {"ana": "scrypt:16384:8:5$salt$00", "bia": "scrypt:16384:8:5$salt$01"}
+    before = {user: tokens(hashes).issue(user, now=NOW) for user in hashes}
+    after = tokens(hashes | {"ana": "scrypt:16384:8:5$other$02"})
+    assert after.verify(before["bia"], now=NOW) == "bia"
+    with pytest.raises(TokenInvalid, match="password"):
+        after.verify(before["ana"], now=NOW)
+
+
+def test_a_token_tells_nothing_of_the_password_hash():
+    token = tokens().issue("ana", now=NOW)
+    claims = jwt.decode(token, options={"verify_signature": False})
+    assert claims["cred"] != credential(HASHES["ana"], "t" * 32)
+    assert HASHES["ana"] not in str(claims)
