@@ -15,7 +15,7 @@ import signal
 import threading
 from pathlib import Path
 
-SERVICES = "athena,cloudformation,glue,iam,lambda,logs,s3,sqs,sts"
+SERVICES = "athena,cloudformation,events,glue,iam,lambda,logs,monitoring,s3,scheduler,secretsmanager,sns,sqs,sts"
 
 
 def main() -> None:

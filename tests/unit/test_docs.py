@@ -68,6 +68,8 @@ def test_the_table_of_settings_has_every_setting_with_its_default(name: str) -> 
             if field.default is dataclasses.MISSING
             else f"`{field.default:g}`"
             if isinstance(field.default, float)
+            else ""
+            if field.default == ""
             else f"`{field.default}`"
         )
         for field in dataclasses.fields(Settings)
