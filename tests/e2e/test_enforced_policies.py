@@ -26,6 +26,10 @@ class Principal:
     def __init__(self, cloud: Cloud, key: dict[str, str]) -> None:
         self._cloud, self._key = cloud, key
 
+    @property
+    def access_key_id(self) -> str:
+        return self._key["AccessKeyId"]
+
     def client(self, service: str) -> Any:
         return boto3.client(
             service,
@@ -209,8 +213,9 @@ def test_nothing_is_read_without_tls(principals: dict[str, Principal]) -> None:
     assert caught.value.response["Error"]["Code"] == "AccessDenied"
 
 
-def test_a_call_with_a_wrong_signature_is_nobody_s(pipeline: Pipeline) -> None:
-    stranger = Principal(pipeline.cloud, {"AccessKeyId": "local", "SecretAccessKey": "guessed"})
+def test_a_key_without_its_secret_opens_nothing(principals: dict[str, Principal], pipeline: Pipeline) -> None:
+    known = principals["ApiAccess"].access_key_id
+    stranger = Principal(pipeline.cloud, {"AccessKeyId": known, "SecretAccessKey": "guessed"})
     with pytest.raises(ClientError) as caught:
         stranger.client("s3").list_objects_v2(Bucket=RAW)
     assert caught.value.response["Error"]["Code"] == "SignatureDoesNotMatch"
@@ -230,3 +235,12 @@ def access_key(pid: int) -> str:
     variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     (key,) = [one.partition(b"=")[2] for one in variables if one.startswith(b"AWS_ACCESS_KEY_ID=")]
     return key.decode()
+
+
+def test_the_watch_looks_as_its_own_role(pipeline: Pipeline) -> None:
+    answer = pipeline.cloud.client("lambda").invoke(
+        FunctionName="bovespa-watch", Payload=json.dumps({"scheduled_at": "1999-01-04T22:00:00Z"})
+    )
+    found = json.loads(answer["Payload"].read())
+    assert "FunctionError" not in answer, found
+    assert (found["session_date"], found["missing"]) == ("1999-01-04", ["IBOV"])
