@@ -13,6 +13,9 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from api.passwords import hash_password
+from app import settings_from_environ
+from bovespa.errors import ConfigurationError
 from local.cloud import Cloud
 from local.pipeline import Pipeline
 from tests.processes import descendants
@@ -29,6 +32,10 @@ class Principal:
     @property
     def access_key_id(self) -> str:
         return self._key["AccessKeyId"]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"AWS_ACCESS_KEY_ID": self._key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": self._key["SecretAccessKey"]}
 
     def client(self, service: str) -> Any:
         return boto3.client(
@@ -244,3 +251,27 @@ def test_the_watch_looks_as_its_own_role(pipeline: Pipeline) -> None:
     found = json.loads(answer["Payload"].read())
     assert "FunctionError" not in answer, found
     assert (found["session_date"], found["missing"]) == ("1999-01-04", ["IBOV"])
+
+
+def test_the_api_reads_its_secret_with_its_own_rights(
+    pipeline: Pipeline, principals: dict[str, Principal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets, name = pipeline.cloud.client("secretsmanager"), pipeline.cloud.outputs["ApiSecretArn"]
+    made = json.loads(secrets.get_secret_value(SecretId=name)["SecretString"])
+    assert (len(made["jwt_secret"]), made["users"]) == (64, {})
+    users = {"ana": hash_password("a password of some length")}
+    secrets.put_secret_value(SecretId=name, SecretString=json.dumps({**made, "users": users}))
+    for variable, value in (pipeline.cloud.aws_environment | principals["ApiAccess"].environment).items():
+        monkeypatch.setenv(variable, value)
+    for variable in ("BOVESPA_RAW_BUCKET", "BOVESPA_REFINED_BUCKET"):
+        monkeypatch.setenv(variable, pipeline.environment[variable])
+    monkeypatch.setenv("BOVESPA_SECRET_ID", name)
+    settings = settings_from_environ()
+    assert (settings.jwt_secret, dict(settings.users)) == (made["jwt_secret"], users)
+
+    monkeypatch.setenv("BOVESPA_SECRET_ID", "others/api")
+    with pytest.raises(ConfigurationError, match=r"others/api.*AccessDenied.*BOVESPA_SECRET_ID"):
+        settings_from_environ()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with pytest.raises(ConfigurationError, match="no answer"):
+        settings_from_environ()
