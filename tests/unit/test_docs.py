@@ -121,6 +121,7 @@ def test_the_folders_are_those_of_the_project() -> None:
     ours = {path.parent.name for path in PROJECT.glob("*/__init__.py")} | {
         "app.py",
         "athena",
+        "deployment",
         "docs",
         "notebooks",
         "tests",

@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,10 @@ def test_what_is_asked_for_is_locked() -> None:
         assert asked - {requirement.name for requirement, _ in pinned(f"{name}.txt")} == set()
 
 
+# Read once: the list of all licences takes a moment.
+licensing = cache(get_spdx_licensing)
+
+
 def licences(name: str) -> set[str]:
     """SPDX names of the licences that a distribution offers; of alternatives, those that are allowed."""
     known = importlib.metadata.metadata(name)
@@ -88,12 +93,11 @@ def licences(name: str) -> set[str]:
         ]
         named = [SPELLINGS[one] for one in [*classifiers, text] if one in SPELLINGS]
         expression = " OR ".join(named) if named else text.partition("\n")[0]
-    licensing = get_spdx_licensing()
-    parsed = licensing.parse(expression, validate=False, strict=False)
+    parsed = licensing().parse(expression, validate=False, strict=False)
     if getattr(parsed, "operator", "") == "|":
-        sides = [{str(one) for one in licensing.license_symbols(side)} for side in parsed.args]
+        sides = [{str(one) for one in licensing().license_symbols(side)} for side in parsed.args]
         return next((side for side in sides if side <= ALLOWED), set().union(*sides))
-    return {str(one) for one in licensing.license_symbols(parsed)}
+    return {str(one) for one in licensing().license_symbols(parsed)}
 
 
 def installed() -> list[str]:
