@@ -3,9 +3,9 @@ MAKEFLAGS += --no-print-directory
 PYTHON := .venv/bin/python
 # Extra arguments of the command behind a target, like: make demo ARGS="--sessions folder"
 ARGS ?=
+SOURCES := app.py api benchmarks bovespa glue infrastructure lambda_handler local maintenance s3_bucket_manager scrap
 
 .PHONY: help setup demo up notebooks test lint sbom bench dictionary lock clean
-SOURCES := app.py api benchmarks bovespa glue infrastructure lambda_handler local maintenance s3_bucket_manager scrap
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

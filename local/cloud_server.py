@@ -46,6 +46,8 @@ def _emulator_environ(port: int, data: Path | None, work_dir: Path) -> dict[str,
         "LOG_LEVEL": "WARNING",
         # Requests are signed and policies hold; the key in the environment is the account's own.
         "AUTH": "true",
+        # AWS waits one minute, then two, before a failed call is tried again.
+        "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "0.2",
         # The Lambda process inherits this.
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
     }

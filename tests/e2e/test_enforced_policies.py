@@ -220,6 +220,24 @@ def test_nothing_is_read_without_tls(principals: dict[str, Principal]) -> None:
     assert caught.value.response["Error"]["Code"] == "AccessDenied"
 
 
+def test_every_bucket_of_the_account_is_closed_encrypted_and_tls_only(pipeline: Pipeline) -> None:
+    """That of the packages, too, which the deploy makes and not the template."""
+    s3 = pipeline.cloud.client("s3")
+    ours = [one["Name"] for one in s3.list_buckets()["Buckets"] if one["Name"].endswith("-000000000000-us-east-1")]
+    assert len(ours) >= 4
+    for bucket in ours:
+        closed = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
+        assert len(closed) == 4, bucket
+        assert set(closed.values()) == {True}, bucket
+        (rule,) = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+        assert rule["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}, bucket
+        (statement,) = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]
+        arn = f"arn:aws:s3:::{bucket}"
+        assert (statement["Effect"], statement["Action"], statement["Principal"]) == ("Deny", "s3:*", "*"), bucket
+        assert statement["Resource"] == [arn, f"{arn}/*"], bucket
+        assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}, bucket
+
+
 def test_a_key_without_its_secret_opens_nothing(principals: dict[str, Principal], pipeline: Pipeline) -> None:
     known = principals["ApiAccess"].access_key_id
     stranger = Principal(pipeline.cloud, {"AccessKeyId": known, "SecretAccessKey": "guessed"})
