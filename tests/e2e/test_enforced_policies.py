@@ -14,7 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from api.passwords import hash_password
-from app import settings_from_environ
+from app import create_app, settings_from_environ
 from bovespa.errors import ConfigurationError
 from local.cloud import Cloud
 from local.pipeline import Pipeline
@@ -293,3 +293,14 @@ def test_the_api_reads_its_secret_with_its_own_rights(
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(ConfigurationError, match="no answer"):
         settings_from_environ()
+
+
+def test_the_doctor_needs_no_more_than_the_api(
+    pipeline: Pipeline, principals: dict[str, Principal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable, value in (pipeline.environment | principals["ApiAccess"].environment).items():
+        monkeypatch.setenv(variable, value)
+    asked = "doctor --index GPTW --trading-days --from 2025-02-24 --to 2025-02-25 --json"
+    answer = create_app().test_cli_runner().invoke(args=asked.split())
+    assert "refused" not in answer.output
+    assert isinstance(json.loads(answer.stdout), dict), answer.output
