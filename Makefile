@@ -3,8 +3,9 @@ MAKEFLAGS += --no-print-directory
 PYTHON := .venv/bin/python
 # Extra arguments of the command behind a target, like: make demo ARGS="--sessions folder"
 ARGS ?=
+SOURCES := app.py api attacks benchmarks bovespa glue infrastructure lambda_handler local maintenance s3_bucket_manager scrap
 
-.PHONY: help setup demo up notebooks test lint bench attack dictionary lock clean
+.PHONY: help setup demo up notebooks test lint sbom bench attack dictionary lock clean
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +30,13 @@ lint: setup ## Run every check that needs no test
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
 	.venv/bin/cfn-lint infrastructure/template.yaml
+	$(PYTHON) -m bandit --quiet --configfile pyproject.toml --recursive $(SOURCES)
+
+sbom: setup ## Write what the API is made of to build/sbom.json, from the pinned packages (CycloneDX)
+	@mkdir -p build
+	@.venv/bin/cyclonedx-py requirements --no-validate --output-reproducible --spec-version 1.6 --mc-type application \
+		--pyproject pyproject.toml --output-file build/sbom.json requirements.txt
+	@echo build/sbom.json
 
 bench: setup ## Measure latency, throughput and memory on this machine
 	@$(PYTHON) -m benchmarks $(ARGS)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -27,6 +28,7 @@ from api.http_server import listening_server
 from api.import_commands import import_cotahist_command, import_csv_command
 from api.importing import Importer
 from api.ingestion import Ingestion
+from api.secret_settings import with_secret
 from api.trading_commands import ingest_trading_day_command
 from api.trading_importing import TradingImporter
 from api.trading_ingestion import TradingDayIngestion
@@ -39,6 +41,7 @@ from maintenance.inventory import InventoryReader
 from maintenance.trading_reader import TradingReader
 from s3_bucket_manager.aws import client, storage_errors
 from s3_bucket_manager.manager import RawStore
+from s3_bucket_manager.secret import read_secret
 from s3_bucket_manager.session_states import SessionStates
 from s3_bucket_manager.trading_store import TradingStore
 from scrap.browser_detection import InstalledBrowser, find_browser
@@ -78,7 +81,7 @@ def create_app(
     """
     command = click.get_current_context(silent=True)
     try:
-        settings = settings or Settings.from_environ()
+        settings = settings or settings_from_environ()
         app = build_application(settings, collaborators or connect(settings), clock=clock)
     except ConfigurationError as error:
         if command is None:
@@ -93,6 +96,15 @@ def create_app(
     if command is not None:
         configure_logging()
     return app
+
+
+def settings_from_environ() -> Settings:
+    """Return the settings of the environment, and of the secret that `BOVESPA_SECRET_ID` names, if it names one.
+
+    Raises:
+        ConfigurationError: A setting is missing or wrong, or the secret cannot be read.
+    """
+    return Settings.from_environ(with_secret(os.environ, read_secret))
 
 
 def connect(settings: Settings) -> Collaborators:
@@ -192,7 +204,7 @@ def main() -> int:
     """Run `python app.py`; return its exit status."""
     configure_logging()
     try:
-        settings = Settings.from_environ()
+        settings = settings_from_environ()
         serve(settings, connect(settings))
     except ConfigurationError as error:
         click.echo(f"Error: {error}", err=True)

@@ -13,6 +13,10 @@ from functools import lru_cache
 FIRST_YEAR = 1998
 """First year for which the holiday rules below hold."""
 
+REVIEW_BY = dt.date(2027, 12, 1)
+"""Day by which the rules shall be compared with the calendar that B3 publishes for the year after, and this day moved
+a year on. Holidays are made by law: rules that nobody looks at grow wrong in silence, so an alarm rings before it."""
+
 REBALANCE_MONTHS = (1, 5, 9)
 """B3's index portfolios come into force on the first Monday of these months, or the next session."""
 

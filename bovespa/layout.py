@@ -49,6 +49,9 @@ IMPORT_PREFIX = "imports/"
 
 IMPORT_SUFFIX = ".json"
 
+QUARANTINE_PREFIX = "quarantine/"
+"""Prefix, in the raw bucket, of every refused file and of the reason beside it."""
+
 IMPORT_ID_METADATA = "import-id"
 """Metadata of a raw object that came with an import: its arrival starts no run, for the manifest's will."""
 
@@ -413,7 +416,7 @@ def quarantine_key(received_at: dt.datetime, sha256: str, suffix: str) -> str:
         sha256: Digest of the refused bytes, hexadecimal.
         suffix: With its dot.
     """
-    return f"quarantine/{received_at.astimezone(dt.UTC):%Y-%m-%dT%H%M%SZ}/{sha256}{suffix}"
+    return f"{QUARANTINE_PREFIX}{received_at.astimezone(dt.UTC):%Y-%m-%dT%H%M%SZ}/{sha256}{suffix}"
 
 
 def _date(text: str, error: type[Exception]) -> dt.date:

@@ -31,6 +31,8 @@ class Settings:
     """HMAC key that signs access tokens; at least 32 characters."""
     users: Mapping[str, str] = field(repr=False)
     """Password hash of each user name, made by `flask --app app hash-password`."""
+    secret_id: str = ""
+    """Secret of AWS Secrets Manager that holds `jwt_secret` and `users` instead of the environment."""
     b3_url: str = "https://sistemaswebb3-listados.b3.com.br"
     """Where B3's index pages are."""
     cotahist_url: str = "https://bvmf.bmfbovespa.com.br/InstDados/SerHist"
@@ -79,6 +81,7 @@ class Settings:
             refined_bucket=environ.get("BOVESPA_REFINED_BUCKET", ""),
             jwt_secret=reader.secret("BOVESPA_JWT_SECRET"),
             users=reader.users("BOVESPA_USERS"),
+            secret_id=environ.get("BOVESPA_SECRET_ID", ""),
             b3_url=reader.url("BOVESPA_B3_URL", cls.b3_url),
             cotahist_url=reader.url("BOVESPA_COTAHIST_URL", cls.cotahist_url),
             browser=reader.choice("BOVESPA_BROWSER", cls.browser, BROWSERS),

@@ -1,7 +1,8 @@
-"""Buckets that a command makes beside those of the stack: private, encrypted, and never somebody else's."""
+"""Buckets that a command makes beside those of the stack: private, encrypted, TLS only, and never somebody else's."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -26,7 +27,22 @@ def make_bucket(s3: Any, bucket: str, *, account: str, region: str) -> bool:
     s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=dict.fromkeys(closed, True))
     encryption = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
     s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration=encryption)
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(_tls_only(bucket, s3.meta.partition)))
     return True
+
+
+def _tls_only(bucket: str, partition: str) -> dict[str, Any]:
+    """The policy that the template gives its own buckets."""
+    arn = f"arn:{partition}:s3:::{bucket}"
+    statement = {
+        "Sid": "TlsOnly",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [arn, f"{arn}/*"],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    return {"Version": "2012-10-17", "Statement": [statement]}
 
 
 def exists(head: Callable[..., Any], **what: str) -> bool:

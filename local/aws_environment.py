@@ -6,7 +6,7 @@ REGION = "us-east-1"
 
 
 def aws_environment(endpoint_url: str) -> dict[str, str]:
-    """Return AWS's variables for the cloud at *endpoint_url*; the emulator accepts any credentials."""
+    """Return AWS's variables for the cloud at *endpoint_url*; the credentials are its operator's."""
     return {
         "AWS_ENDPOINT_URL": endpoint_url,
         "AWS_ACCESS_KEY_ID": "local",

@@ -62,7 +62,7 @@ def client(service: str, endpoint_url: str) -> Any:
         endpoint_url=endpoint_url,
         region_name=REGION,
         aws_access_key_id="local",
-        aws_secret_access_key="local",  # noqa: S106 - the emulator takes any
+        aws_secret_access_key="local",  # noqa: S106 - opens nothing but this machine's emulator
         config=Config(retries={"mode": "standard"}, max_pool_connections=32),
     )
 

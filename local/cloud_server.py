@@ -15,7 +15,7 @@ import signal
 import threading
 from pathlib import Path
 
-SERVICES = "athena,cloudformation,glue,iam,lambda,logs,s3,sqs,sts"
+SERVICES = "athena,cloudformation,events,glue,iam,lambda,logs,monitoring,s3,scheduler,secretsmanager,sns,sqs,sts"
 
 
 def main() -> None:
@@ -44,6 +44,10 @@ def _emulator_environ(port: int, data: Path | None, work_dir: Path) -> dict[str,
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "LOG_LEVEL": "WARNING",
+        # Requests are signed and policies hold; the key in the environment is the account's own.
+        "AUTH": "true",
+        # AWS waits one minute, then two, before a failed call is tried again.
+        "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "0.2",
         # The Lambda process inherits this.
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
     }
@@ -63,6 +67,7 @@ async def _serve(port: int, work_dir: Path, *, warm: bool, requests: Path | None
     from ministack.app import app  # noqa: PLC0415
 
     from local import athena_engine, athena_named_queries, glue_catalog  # noqa: PLC0415
+    from local.enforcement import over_tls  # noqa: PLC0415
     from local.glue_runs import GlueSparkRunner, install  # noqa: PLC0415
     from local.request_log import logged  # noqa: PLC0415
 
@@ -88,12 +93,13 @@ async def _serve(port: int, work_dir: Path, *, warm: bool, requests: Path | None
     config.keep_alive_timeout = 75
     config.graceful_timeout = 1
     config.loglevel = "WARNING"
+    guarded = over_tls(app)
     if requests is None:
-        await serve(app, config, shutdown_trigger=stopped)
+        await serve(guarded, config, shutdown_trigger=stopped)
         return
     # Line by line, so that a request is counted before it is answered.
     with requests.open("a", encoding="utf-8", buffering=1) as log:
-        await serve(logged(app, log), config, shutdown_trigger=stopped)
+        await serve(logged(guarded, log), config, shutdown_trigger=stopped)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.aws_environment import aws_environment
+from local.enforcement import Credentials, JobSession
 from local.spark_archive import archive_path
 from local.spark_settings import spark_properties, write_properties
 
@@ -148,6 +149,7 @@ class GlueSparkRunner:
         self._turn = threading.Lock()
         self._stopped = threading.Event()
         self._worker: SparkWorker | None = None
+        self._session = JobSession()
         self._unfinished: dict[str, dict[str, Any]] = {}
         work_dir.mkdir(parents=True, exist_ok=True)
 
@@ -155,9 +157,7 @@ class GlueSparkRunner:
         """Start the worker's JVM now, so that the first run does not wait for it."""
         with self._turn:
             if self._worker is None and not self._stopped.is_set():
-                self._worker = start_worker(
-                    self._endpoint_url, self._work_dir, class_option=f"-XX:SharedArchiveFile={archive_path()}"
-                )
+                self._worker = self._start_worker()
 
     def execute(self, run: dict[str, Any], job: Mapping[str, Any], arguments: Mapping[str, str]) -> None:
         """Run one Glue job run to its end and set its state, as the emulator's own executor would."""
@@ -193,6 +193,8 @@ class GlueSparkRunner:
             raise RunStopped
         run["JobRunState"] = "RUNNING"
         deadline = time.monotonic() + 60 * float(run["Timeout"])
+        # Whatever the run does, reading its own code included, it does as the job's role.
+        self._session.assume(job["Role"], run["Id"])
         script = self._fetch(job["Command"]["ScriptLocation"])
         extra = [uri for uri in arguments.get("--extra-py-files", "").split(",") if uri]
         py_files = [self._fetch(uri) for uri in extra]
@@ -200,9 +202,7 @@ class GlueSparkRunner:
         if self._worker is not None and self._worker.code not in (None, code):
             self._drop_worker()
         if self._worker is None:
-            self._worker = start_worker(
-                self._endpoint_url, self._work_dir, class_option=f"-XX:SharedArchiveFile={archive_path()}"
-            )
+            self._worker = self._start_worker()
         self._worker.code = code
         request = {
             "script": str(script),
@@ -221,7 +221,9 @@ class GlueSparkRunner:
 
     def _start_worker(self) -> SparkWorker:
         option = f"-XX:SharedArchiveFile={archive_path()}"
-        return start_worker(self._endpoint_url, self._work_dir, class_option=option)
+        return start_worker(
+            self._endpoint_url, self._work_dir, class_option=option, credentials=self._session.credentials
+        )
 
     def _drop_worker(self) -> None:
         if self._worker is not None:
@@ -232,7 +234,14 @@ class GlueSparkRunner:
         """Download the object at *uri* to a file whose folder names its content, so other content is another file."""
         parts = urlsplit(uri)
         key = parts.path.lstrip("/")
-        client = boto3.client("s3", endpoint_url=self._endpoint_url)
+        mine = self._session.credentials
+        client = boto3.client(
+            "s3",
+            endpoint_url=self._endpoint_url,
+            aws_access_key_id=mine.access_key_id,
+            aws_secret_access_key=mine.secret_access_key,
+            aws_session_token=mine.session_token,
+        )
         try:
             body = client.get_object(Bucket=parts.netloc, Key=key)["Body"].read()
         except ClientError as error:
@@ -244,13 +253,23 @@ class GlueSparkRunner:
         return path
 
 
-def start_worker(endpoint_url: str, work_dir: Path, *, class_option: str) -> SparkWorker:
-    """Start a Spark process whose `s3://` is the cloud at *endpoint_url*; it gets ready in the background."""
+def start_worker(
+    endpoint_url: str, work_dir: Path, *, class_option: str, credentials: Credentials | None = None
+) -> SparkWorker:
+    """Start a Spark process whose `s3://` is the cloud at *endpoint_url*; it gets ready in the background.
+
+    Args:
+        endpoint_url: Where the local cloud is.
+        work_dir: Folder of scratch files and logs.
+        class_option: The JVM's option that reads or writes the class archive.
+        credentials: As whom it calls; None for the operator.
+    """
     properties = work_dir / "spark.properties"
     write_properties(spark_properties(endpoint_url, work_dir, class_option=class_option), properties)
     environ = {
         **os.environ,
         **aws_environment(endpoint_url),
+        **({} if credentials is None else credentials.environment),
         "PYSPARK_PYTHON": sys.executable,
         "PYSPARK_SUBMIT_ARGS": f"--properties-file {properties} pyspark-shell",
         "SPARK_LOCAL_IP": "127.0.0.1",

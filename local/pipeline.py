@@ -20,6 +20,7 @@ import requests
 from api.passwords import hash_password
 from local.b3_stand_in import StandIn, running_stand_in
 from local.cloud import PROJECT, Cloud, free_port, running_cloud
+from local.enforcement import api_credentials
 from local.processes import stop_group
 
 DEMO_USER = "demo"
@@ -89,7 +90,11 @@ def running_pipeline(
         report(f"B3's stand-in at {stand_in.url}")
         password = secrets.token_urlsafe(12)
         environment = _environment(cloud, stand_in, password)
-        api_url, process = stack.enter_context(running_api(environment, port or free_port(), cloud.work_dir))
+        # The API's own process has no more rights than the template gives it.
+        caller = api_credentials(cloud.client("iam"), cloud.outputs["ApiPolicyArn"])
+        api_url, process = stack.enter_context(
+            running_api(environment | caller.environment, port or free_port(), cloud.work_dir)
+        )
         report(f"API at {api_url}")
         yield Pipeline(api_url, cloud, stand_in, DEMO_USER, password, environment, process)
 

@@ -17,6 +17,7 @@ from bovespa.cotahist import CotahistReader
 from bovespa.cotahist_archive import open_cotahist
 from bovespa.errors import InvalidTradingDay, UnexpectedEvent
 from bovespa.layout import (
+    QUARANTINE_PREFIX,
     RAW_TRADING_PREFIX,
     TRADING_PREFIX,
     TRADING_RECEIPTS_PREFIX,
@@ -43,7 +44,6 @@ from s3_bucket_manager.session_states import SessionStates
 
 _SOURCE_PREFIX = "source/trading/"
 _SOURCE_OF_DAY_PREFIX = f"{_SOURCE_PREFIX}session_date="
-_QUARANTINE_PREFIX = "quarantine/"
 
 
 class TradingReader:
@@ -82,7 +82,7 @@ class TradingReader:
             StorageUnavailable: S3 or Glue did not answer or refused.
         """
         in_raw, in_refined = self._folders(self._raw_bucket), self._folders(self._refined_bucket)
-        refused = tuple(self._quarantined(first, last)) if _QUARANTINE_PREFIX in in_raw else ()
+        refused = tuple(self._quarantined(first, last)) if QUARANTINE_PREFIX in in_raw else ()
         if TRADING_PREFIX not in in_raw | in_refined:
             return TradingInventory(any_stored=False, quarantined=refused)
         foreign: list[str] = []
@@ -195,7 +195,7 @@ class TradingReader:
         return True
 
     def _quarantined(self, first: dt.date, last: dt.date) -> Iterator[Quarantined]:
-        keys = [entry.key for entry in list_period(self._s3, self._raw_bucket, _QUARANTINE_PREFIX, first, last)]
+        keys = [entry.key for entry in list_period(self._s3, self._raw_bucket, QUARANTINE_PREFIX, first, last)]
         files = refused_files(keys, TRADING_SUFFIXES)
         for reason_key, reason in read_bodies(self._s3, self._raw_bucket, files):
             yield quarantined(files[reason_key], reason)

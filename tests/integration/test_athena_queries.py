@@ -266,7 +266,8 @@ def test_a_view_that_athena_refuses_is_named_with_the_reason(place: Place) -> No
 
 @pytest.fixture
 def _in_the_cloud(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", cloud.endpoint_url)
+    for name, value in cloud.aws_environment.items():
+        monkeypatch.setenv(name, value)
 
 
 def deploy(*arguments: str) -> int:

@@ -17,13 +17,12 @@ from werkzeug.test import TestResponse
 from api.application import Collaborators
 from api.client_address import client_address
 from api.errors import LoginLocked
-from api.ingestion import Ingestion
 from api.lockout import FIRST_LOCK_S, FREE_FAILURES, MAX_LOCK_S, Lockout
 from api.passwords import Passwords, hash_password
 from app import create_app
 from bovespa.errors import ConfigurationError
 from bovespa.settings import Settings
-from tests.api_in_process import NOW, PASSWORD, SETTINGS, Known, Shelf, bearer, published, trading_days
+from tests.api_in_process import NOW, PASSWORD, SETTINGS, Known, bearer, ingesting, published, trading_days
 from tests.documented_client import DocumentedClient
 
 HOME, ELSEWHERE = "192.0.2.1", "198.51.100.7"
@@ -46,7 +45,7 @@ class Clock:
 
 
 def api(clock: Clock | None = None, **settings: Any) -> DocumentedClient:
-    collaborators = Collaborators(Ingestion(published, Shelf()), trading_days(), Known(), {})
+    collaborators = Collaborators(ingesting(published), trading_days(), Known(), {})
     app = create_app(replace(SETTINGS, **settings), collaborators, clock=clock or Clock())
     app.test_client_class = DocumentedClient
     made = app.test_client()

@@ -70,6 +70,8 @@ def test_the_table_of_settings_has_every_setting_with_its_default(name: str) -> 
             if field.default == ""
             else f"`{field.default:g}`"
             if isinstance(field.default, float)
+            else ""
+            if field.default == ""
             else f"`{field.default}`"
         )
         for field in dataclasses.fields(Settings)
@@ -121,6 +123,7 @@ def test_the_folders_are_those_of_the_project() -> None:
     ours = {path.parent.name for path in PROJECT.glob("*/__init__.py")} | {
         "app.py",
         "athena",
+        "deployment",
         "docs",
         "notebooks",
         "tests",
@@ -238,12 +241,13 @@ def test_the_commands_that_are_checked_are_the_ones_that_matter() -> None:
 def test_every_call_of_aws_exists_with_the_parameters_shown(name: str) -> None:
     session = botocore.session.get_session()
     for line in markdown.code(TEXTS[name]):
-        for service, call, rest in re.findall(r"\baws (glue|sqs|s3api|iam) ([a-z-]+)(.*)", line):
+        for service, call, rest in re.findall(r"\baws (glue|sqs|s3api|iam|lambda|secretsmanager) ([a-z-]+)(.*)", line):
             model = session.get_service_model("s3" if service == "s3api" else service)
             operations = {xform_name(operation, "-"): operation for operation in model.operation_names}
             assert call in operations, line
             shape = model.operation_model(operations[call]).input_shape
             known = {"--" + xform_name(member, "-") for member in shape.members}
+            known |= {"--query", "--output", "--cli-binary-format"}  # those of every call
             shown = set(re.findall(r"(?<=\s)--[a-z-]+", re.sub(r"'[^']*'", "", rest)))
             assert shown - known == set(), line
 

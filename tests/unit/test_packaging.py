@@ -72,7 +72,7 @@ def test_the_packages_hold_their_sources_and_nothing_else(copy: Path) -> None:
     job = {
         path.relative_to(PROJECT).as_posix() for path in (PROJECT / "glue").iterdir() if path.suffix in (".py", ".sql")
     }
-    handler = {"lambda_handler/__init__.py", "lambda_handler/lambda_handler.py"}
+    handler = {f"lambda_handler/{name}.py" for name in ("__init__", "lambda_handler", "watch")}
     assert names(packages.lambda_package.content) == vocabulary | handler
     assert names(packages.job_package.content) == vocabulary | job
     assert "glue/transformations.sql" in job

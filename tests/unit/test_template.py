@@ -16,6 +16,7 @@ from bovespa import layout
 from bovespa.layout import (
     IMPORT_PREFIX,
     IMPORT_SUFFIX,
+    QUARANTINE_PREFIX,
     RAW_PREFIX,
     RAW_SUFFIX,
     TRADING_PREFIX,
@@ -98,6 +99,8 @@ def test_every_role_trusts_one_service() -> None:
     assert trusted == {
         "StartRefineRole": {"Service": "lambda.amazonaws.com"},
         "RefineRole": {"Service": "glue.amazonaws.com"},
+        "WatchRole": {"Service": "lambda.amazonaws.com"},
+        "WatchScheduleRole": {"Service": "scheduler.amazonaws.com"},
     }
 
 
@@ -175,8 +178,34 @@ def test_data_is_versioned_and_outlives_the_stack(name: str) -> None:
     assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
 
-def test_nothing_in_the_raw_bucket_expires() -> None:
-    assert "LifecycleConfiguration" not in RESOURCES["RawBucket"]["Properties"]
+def expiring(bucket: str) -> dict[str, set[str]]:
+    """What ends by itself in a bucket: the names of the ends, by prefix; an empty prefix is the whole bucket."""
+    rules = RESOURCES[bucket]["Properties"]["LifecycleConfiguration"]["Rules"]
+    assert {rule["Status"] for rule in rules} == {"Enabled"}
+    assert len({rule["Id"] for rule in rules}) == len(rules)
+    return {
+        prefix: {
+            end for rule in rules if rule.get("Prefix", "") == prefix for end in set(rule) - {"Id", "Status", "Prefix"}
+        }
+        for prefix in {rule.get("Prefix", "") for rule in rules}
+    }
+
+
+def test_in_the_raw_bucket_refused_files_and_replaced_versions_expire_and_nothing_else() -> None:
+    assert expiring("RawBucket") == {
+        RAW_PREFIX: {"NoncurrentVersionExpiration"},
+        TRADING_PREFIX: {"NoncurrentVersionExpiration"},
+        QUARANTINE_PREFIX: {"ExpirationInDays", "NoncurrentVersionExpiration"},
+        "": {"AbortIncompleteMultipartUpload"},
+    }
+    for rule in RESOURCES["RawBucket"]["Properties"]["LifecycleConfiguration"]["Rules"][:2]:
+        assert rule["NoncurrentVersionExpiration"]["NoncurrentDays"] >= 365
+    # B3's bytes: no rule names them, and no rule for everything ends an object.
+    assert not DAY.source_key("0f", ".zip").startswith((RAW_PREFIX, TRADING_PREFIX, QUARANTINE_PREFIX))
+
+
+def test_answers_of_queries_expire() -> None:
+    assert expiring("ResultsBucket") == {"": {"ExpirationInDays", "AbortIncompleteMultipartUpload"}}
 
 
 def test_current_refined_objects_do_not_expire() -> None:
@@ -220,8 +249,9 @@ def test_the_function_names_the_bucket_and_the_job_of_this_stack() -> None:
     }
 
 
-def test_the_handler_exists_in_the_package() -> None:
-    module, _, name = RESOURCES["StartRefine"]["Properties"]["Handler"].rpartition(".")
+@pytest.mark.parametrize("function", of_type("AWS::Lambda::Function"))
+def test_the_handler_exists_in_the_package(function: str) -> None:
+    module, _, name = RESOURCES[function]["Properties"]["Handler"].rpartition(".")
     with zipfile.ZipFile(io.BytesIO(build().lambda_package.content)) as archive:
         source = archive.read(f"{module.replace('.', '/')}.py").decode()
     assert f"def {name}(event" in source

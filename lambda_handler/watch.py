@@ -1,0 +1,122 @@
+"""Looks once a day whether the pipeline collected what it should have, and says so in numbers that alarms watch.
+
+EventBridge Scheduler calls it every evening, when the session of the day must be in the raw bucket. One line of its log
+holds the numbers; metric filters of the template turn them into metrics. What it cannot see ends with an exception: the
+function's own error is an alarm, too.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from bovespa.calendar import REVIEW_BY
+from bovespa.clock import date_in_sao_paulo, last_finished_session
+from bovespa.errors import ConfigurationError, InvalidRequest, UnexpectedEvent
+from bovespa.indexes import require_index_code
+from bovespa.layout import QUARANTINE_PREFIX, Session, quarantine_key
+
+log = logging.getLogger(__name__)
+
+QUARANTINE_LOOK_BACK = dt.timedelta(days=7)
+"""How long a refused file counts: it stays for the record, and an alarm that never ends is no alarm."""
+
+_CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=3, read_timeout=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What one look found."""
+
+    session_date: dt.date
+    """The session that must be there: the last one that is over."""
+    missing: tuple[str, ...]
+    """Index codes of which the raw bucket has no object of that session."""
+    quarantined_files: int
+    """Files that were refused in the last seven days."""
+    calendar_days_left: int
+    """Days until the calendar's rules shall have been reviewed; negative when that is overdue."""
+
+    def as_fields(self) -> dict[str, Any]:
+        """Return the fields of the line of log; the template's metric filters name them."""
+        return {
+            "session_date": str(self.session_date),
+            "missing_sessions": len(self.missing),
+            "missing": list(self.missing),
+            "quarantined_files": self.quarantined_files,
+            "calendar_days_left": self.calendar_days_left,
+        }
+
+
+def lambda_handler(event: Mapping[str, Any], _context: object) -> dict[str, Any]:
+    """Look, log the numbers, and return them.
+
+    Raises:
+        ConfigurationError: `RAW_BUCKET_NAME` or `INDEX_CODES` is not set, or names no index of B3.
+        UnexpectedEvent: *event* has no `scheduled_at`.
+        ClientError: S3 refused.
+    """
+    raw_bucket, index_codes = _settings(os.environ)
+    found = watch(boto3.client("s3", config=_CONFIG), raw_bucket, index_codes, _moment(event)).as_fields()
+    log.info("looked", extra=found)
+    return found
+
+
+def watch(s3: Any, raw_bucket: str, index_codes: Sequence[str], moment: dt.datetime) -> Watched:
+    """Return what *raw_bucket* lacks at *moment*.
+
+    Args:
+        s3: A boto3 S3 client that may list the bucket.
+        raw_bucket: Its name.
+        index_codes: The indexes that are collected.
+        moment: Aware; before 20:00 in São Paulo the session of the day before is looked for.
+    """
+    session_date = last_finished_session(moment)
+    missing = tuple(code for code in index_codes if not _is_there(s3, raw_bucket, Session(code, session_date).raw_key))
+    return Watched(
+        session_date,
+        missing,
+        _quarantined(s3, raw_bucket, moment - QUARANTINE_LOOK_BACK),
+        (REVIEW_BY - date_in_sao_paulo(moment)).days,
+    )
+
+
+def _is_there(s3: Any, bucket: str, key: str) -> bool:
+    # A listing, not a HEAD: it needs no right to read an object.
+    answer = s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)
+    return any(item["Key"] == key for item in answer.get("Contents", ()))
+
+
+def _quarantined(s3: Any, bucket: str, since: dt.datetime) -> int:
+    """How many files were refused since then; the reason beside each is no file of B3."""
+    pages = s3.get_paginator("list_objects_v2").paginate(
+        Bucket=bucket, Prefix=QUARANTINE_PREFIX, StartAfter=quarantine_key(since, "", "")
+    )
+    return sum(not item["Key"].endswith(".json") for page in pages for item in page.get("Contents", ()))
+
+
+def _moment(event: Mapping[str, Any]) -> dt.datetime:
+    """When the scheduler meant to call, so that a call that comes late, or again, looks for the same session."""
+    try:
+        moment = dt.datetime.fromisoformat(event["scheduled_at"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnexpectedEvent(f"No scheduled_at like 2025-02-03T23:00:00Z in the event: {error!r}.") from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+
+
+def _settings(environ: Mapping[str, str]) -> tuple[str, list[str]]:
+    names = ("RAW_BUCKET_NAME", "INDEX_CODES")
+    missing = [name for name in names if not environ.get(name)]
+    if missing:
+        raise ConfigurationError(f"The function's environment lacks {', '.join(missing)}; deploy the template again.")
+    try:
+        return environ[names[0]], [require_index_code(code.strip()) for code in environ[names[1]].split(",")]
+    except InvalidRequest as error:
+        raise ConfigurationError(f"INDEX_CODES: {error} Deploy with --parameter IndexCodes=IBOV.") from error

@@ -1,0 +1,67 @@
+"""The evening's look for gaps, at a real object store."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from bovespa.calendar import REVIEW_BY
+from bovespa.layout import Session, TradingDay, quarantine_key
+from lambda_handler.watch import Watched, watch
+
+DAY = dt.date(2025, 2, 28)
+AFTER_CARNIVAL = dt.date(2025, 3, 5)
+EVENING = dt.datetime(2025, 2, 28, 23, tzinfo=dt.UTC)
+"""Eight in the evening in São Paulo."""
+DAYS_LEFT = (REVIEW_BY - DAY).days
+
+
+def put(s3: Any, bucket: str, *keys: str) -> None:
+    for key in keys:
+        s3.put_object(Bucket=bucket, Key=key, Body=b"x")
+
+
+def test_indexes_without_their_session_are_named(s3: Any, raw_bucket: str) -> None:
+    put(s3, raw_bucket, Session("IBOV", DAY).raw_key, Session("IBBC", dt.date(2025, 2, 27)).raw_key)
+    put(s3, raw_bucket, TradingDay(DAY).raw_key, f"{Session('UTIL', DAY).raw_key}.part")
+    found = watch(s3, raw_bucket, ["IBOV", "IBBC", "UTIL"], EVENING)
+    assert found == Watched(DAY, ("IBBC", "UTIL"), 0, DAYS_LEFT)
+    assert found.as_fields()["missing_sessions"] == 2
+
+
+@pytest.mark.parametrize(
+    ("moment", "session_date"),
+    [
+        (EVENING - dt.timedelta(minutes=1), dt.date(2025, 2, 27)),  # the day is not over
+        (dt.datetime(2025, 3, 1, 23, tzinfo=dt.UTC), DAY),  # Saturday
+        (dt.datetime(2025, 3, 4, 23, tzinfo=dt.UTC), DAY),  # Carnival Tuesday
+        (dt.datetime(2025, 3, 5, 23, tzinfo=dt.UTC), AFTER_CARNIVAL),
+        (dt.datetime(2025, 3, 6, 2, 59, tzinfo=dt.UTC), AFTER_CARNIVAL),  # still that evening in São Paulo
+    ],
+)
+def test_on_days_without_trading_the_last_session_is_looked_for(
+    s3: Any, raw_bucket: str, moment: dt.datetime, session_date: dt.date
+) -> None:
+    put(s3, raw_bucket, Session("IBOV", session_date).raw_key)
+    found = watch(s3, raw_bucket, ["IBOV"], moment)
+    assert (found.session_date, found.missing) == (session_date, ())
+
+
+def test_files_refused_within_seven_days_count_once_each(s3: Any, raw_bucket: str) -> None:
+    for days in (0, 6, 8, 400):
+        received = EVENING - dt.timedelta(days=days)
+        put(s3, raw_bucket, *(quarantine_key(received, f"{days}", suffix) for suffix in (".csv", ".json")))
+    assert watch(s3, raw_bucket, [], EVENING).quarantined_files == 2
+
+
+def test_a_bucket_that_is_not_there_is_an_error_and_not_a_silence(s3: Any, raw_bucket: str) -> None:
+    with pytest.raises(ClientError, match="NoSuchBucket"):
+        watch(s3, f"{raw_bucket}-not", ["IBOV"], EVENING)
+
+
+def test_the_numbers_can_be_logged(s3: Any, raw_bucket: str) -> None:
+    assert json.loads(json.dumps(watch(s3, raw_bucket, ["IBOV"], EVENING).as_fields()))["missing"] == ["IBOV"]
