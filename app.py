@@ -31,6 +31,7 @@ from api.trading_importing import TradingImporter
 from api.trading_ingestion import TradingDayIngestion
 from bovespa.errors import ConfigurationError
 from bovespa.layout import Import
+from bovespa.log_lines import log_handler
 from bovespa.settings import Settings
 from maintenance.command import doctor_command
 from maintenance.doctor import Doctor
@@ -92,7 +93,7 @@ def create_app(
     known = settings
     _add_operator_commands(app, lambda: known)
     if command is not None:
-        configure_logging()
+        configure_logging(settings.log_format)
     return app
 
 
@@ -187,9 +188,9 @@ def serve(settings: Settings, collaborators: Collaborators) -> None:
 
 def main() -> int:
     """Run `python app.py`; return its exit status."""
-    configure_logging()
     try:
         settings = Settings.from_environ()
+        configure_logging(settings.log_format)
         serve(settings, connect(settings))
     except ConfigurationError as error:
         click.echo(f"Error: {error}", err=True)
@@ -197,21 +198,14 @@ def main() -> int:
     return 0
 
 
-def configure_logging() -> None:
-    """Log to standard error, the fields of each event after its message. For entry points only."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(_FieldFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+def configure_logging(log_format: str) -> None:
+    """Log to standard error, each event with its fields. For entry points only.
+
+    Args:
+        log_format: One of `bovespa.log_lines.LOG_FORMATS`.
+    """
+    handler = log_handler(log_format, service="bovespa-api", stream=sys.stderr)
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-
-
-class _FieldFormatter(logging.Formatter):
-    """Shows what `extra` carries, which the standard formatter drops."""
-
-    _STANDARD = frozenset((*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"))
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        fields = "".join(f" {name}={value!r}" for name, value in vars(record).items() if name not in self._STANDARD)
-        return super().formatMessage(record) + fields
 
 
 def _commands_without_settings(failure: click.ClickException) -> Flask:

@@ -20,6 +20,7 @@ from api.ingestion import Ingestion
 from api.login import login_blueprint
 from api.openapi import openapi_blueprint
 from api.passwords import Passwords
+from api.request_ids import correlate
 from api.sessions import States, sessions_blueprint
 from api.trading_day import trading_day_blueprint
 from api.trading_ingestion import TradingDayIngestion
@@ -58,6 +59,7 @@ def build_application(settings: Settings, collaborators: Collaborators, *, clock
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     passwords = Passwords(settings.users)
+    correlate(app)
     app.before_request(_start_watch)
     require_tokens(app, public=PUBLIC_ENDPOINTS, secret=settings.jwt_secret, users=passwords, clock=clock)
     for blueprint in (

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from api.single_flight import SingleFlight
+from bovespa.correlation import correlation_id
 from bovespa.errors import InvalidPortfolio
 from bovespa.portfolio import Portfolio
 from bovespa.portfolio_csv import parse_csv
@@ -109,7 +110,14 @@ class Ingestion:
     def _ingest(self, index_code: str) -> Ingested:
         with self._fetching:
             fetched = self._fetch(index_code)
-        provenance = Provenance(index_code, fetched.file_name, fetched.url, fetched.received_at, fetched.way)
+        provenance = Provenance(
+            index_code,
+            fetched.file_name,
+            fetched.url,
+            fetched.received_at,
+            fetched.way,
+            correlation_id=correlation_id(),
+        )
         try:
             portfolio = parse_csv(
                 fetched.content,

@@ -30,6 +30,10 @@ _COUNT = {"type": "integer", "minimum": 0}
 _INDEX = {"type": "string", "enum": list(INDEX_CODES)}
 _SHA256 = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 _S3_URI = {"type": "string", "pattern": "^s3://"}
+_CORRELATION_ID = {
+    "type": "string",
+    "description": "What follows the session through logs and runs: the `X-Request-ID` of the request that stored it.",
+}
 _STATUS = {"type": "string", "enum": [status.value for status in StoreStatus]}
 _STATE = {"type": "string", "enum": [state.value for state in State]}
 
@@ -119,11 +123,12 @@ _SCHEMAS: dict[str, Node] = {
             "view": {"type": "string", "enum": ["code", "sector"]},
             "received_at": _MOMENT,
             "code_version": _TEXT,
+            "correlation_id": _CORRELATION_ID,
             "run": _RUN,
         },
         optional=(
             *("raw_uri", "stored_at", "source_uri", "source_sha256"),
-            *("rows", "view", "received_at", "code_version", "run"),
+            *("rows", "view", "received_at", "code_version", "correlation_id", "run"),
         ),
     ),
     "SessionStates": _object(
