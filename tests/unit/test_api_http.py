@@ -171,10 +171,10 @@ def test_every_route_but_the_public_ones_wants_a_token():
 
 def test_the_answer_has_exactly_the_fields_of_the_contract():
     shelf = Shelf()
-    answer = client(shelf=shelf).get("/bovespaDay", headers=bearer())
+    answer = client(shelf=shelf).get("/bovespaDay", headers={**bearer(), "X-Request-ID": "desk-7"})
     assert answer.status_code == 200
     file = published("IBOV")
-    provenance = Provenance("IBOV", file.file_name, file.url, file.received_at, file.way)
+    provenance = Provenance("IBOV", file.file_name, file.url, file.received_at, file.way, correlation_id="desk-7")
     assert shelf.stored == [(Session("IBOV", MONDAY), provenance)]
     body = answer.get_json()
     assert list(body) == [
