@@ -26,6 +26,7 @@ from api.health import run_checks
 from api.import_commands import import_cotahist_command, import_csv_command
 from api.importing import Importer
 from api.ingestion import Ingestion
+from api.report_commands import report_command
 from api.trading_commands import ingest_trading_day_command
 from api.trading_importing import TradingImporter
 from api.trading_ingestion import TradingDayIngestion
@@ -39,6 +40,7 @@ from maintenance.inventory import InventoryReader
 from maintenance.trading_reader import TradingReader
 from s3_bucket_manager.aws import client, storage_errors
 from s3_bucket_manager.manager import RawStore
+from s3_bucket_manager.session_evidence import SessionEvidence
 from s3_bucket_manager.session_states import SessionStates
 from s3_bucket_manager.trading_store import TradingStore
 from scrap.browser_detection import InstalledBrowser, find_browser
@@ -111,21 +113,40 @@ def connect(settings: Settings) -> Collaborators:
         with storage_errors(f"asking for s3://{bucket}"):
             impatient_s3.head_bucket(Bucket=bucket)
 
+    states = connect_states(settings, s3, glue)
     return Collaborators(
         ingestion=Ingestion(fetch, RawStore(s3, settings.raw_bucket)),
         trading_days=connect_trading_days(settings, s3),
-        states=SessionStates(
-            s3,
-            glue,
-            raw_bucket=settings.raw_bucket,
-            refined_bucket=settings.refined_bucket,
-            glue_job=settings.glue_job,
-        ),
+        states=states,
+        evidence=connect_evidence(settings, s3, glue, states),
         checks={
             "raw_bucket": partial(head_bucket, settings.raw_bucket),
             "refined_bucket": partial(head_bucket, settings.refined_bucket),
             "browser": browser.find,
         },
+    )
+
+
+def connect_states(settings: Settings, s3: Any, glue: Any) -> SessionStates:
+    """Return what tells the states of sessions. No request is sent yet."""
+    return SessionStates(
+        s3,
+        glue,
+        raw_bucket=settings.raw_bucket,
+        refined_bucket=settings.refined_bucket,
+        glue_job=settings.glue_job,
+    )
+
+
+def connect_evidence(settings: Settings, s3: Any, glue: Any, states: SessionStates) -> SessionEvidence:
+    """Return what reads all that is known of a session. No request is sent yet."""
+    return SessionEvidence(
+        s3,
+        glue,
+        states,
+        raw_bucket=settings.raw_bucket,
+        refined_bucket=settings.refined_bucket,
+        glue_job=settings.glue_job,
     )
 
 
@@ -238,7 +259,7 @@ def _add_operator_commands(app: Flask, settings: Callable[[], Settings]) -> None
         known = settings()
         s3, glue = client("s3"), client("glue")
         buckets = {"raw_bucket": known.raw_bucket, "refined_bucket": known.refined_bucket}
-        states = SessionStates(s3, glue, **buckets, glue_job=known.glue_job)
+        states = connect_states(known, s3, glue)
         reader = InventoryReader(s3, glue, states, **buckets, database=known.database)
 
         def fetch(days: Sequence[dt.date], report: Callable[[str], None]) -> list[str]:
@@ -255,6 +276,12 @@ def _add_operator_commands(app: Flask, settings: Callable[[], Settings]) -> None
             clock=utc_now,
         )
 
+    def evidence() -> SessionEvidence:
+        known = settings()
+        s3, glue = client("s3"), client("glue")
+        return connect_evidence(known, s3, glue, connect_states(known, s3, glue))
+
+    app.cli.add_command(report_command(evidence))
     app.cli.add_command(import_csv_command(importer, clock=utc_now))
     app.cli.add_command(import_cotahist_command(trading_importer, clock=utc_now))
     app.cli.add_command(ingest_trading_day_command(trading_days, clock=utc_now))

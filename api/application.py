@@ -20,6 +20,7 @@ from api.ingestion import Ingestion
 from api.login import login_blueprint
 from api.openapi import openapi_blueprint
 from api.passwords import Passwords
+from api.reports import EvidenceReader, reports_blueprint
 from api.request_ids import correlate
 from api.sessions import States, sessions_blueprint
 from api.trading_day import trading_day_blueprint
@@ -44,6 +45,8 @@ class Collaborators:
     """Fetches and stores trading days."""
     states: States
     """Tells how far sessions have come."""
+    evidence: EvidenceReader
+    """Reads what a report of a session is made from."""
     checks: Mapping[str, Callable[[], object]]
     """What must be there, by name; each raises a `BovespaError` when it is not."""
 
@@ -67,6 +70,7 @@ def build_application(settings: Settings, collaborators: Collaborators, *, clock
         bovespa_day_blueprint(collaborators.ingestion),
         trading_day_blueprint(collaborators.trading_days),
         sessions_blueprint(collaborators.states, raw_bucket=settings.raw_bucket, clock=clock),
+        reports_blueprint(collaborators.evidence),
         health_blueprint(collaborators.checks),
         openapi_blueprint(),
         docs_blueprint(),

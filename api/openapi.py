@@ -16,6 +16,7 @@ from bovespa import __version__
 from bovespa.clock import PUBLISHED_FROM
 from bovespa.indexes import DEFAULT_INDEX_CODE, INDEX_CODES
 from bovespa.records import StoreStatus
+from bovespa.session_report import MAX_MOVES
 from bovespa.session_state import State
 
 Node = dict[str, Any]
@@ -47,6 +48,28 @@ def _object(properties: Mapping[str, Any], *, optional: tuple[str, ...] = (), de
         "additionalProperties": False,
     }
 
+
+_DECIMAL = {
+    "type": "string",
+    "pattern": r"^[+-]?\d+\.\d+$",
+    "description": "Text, because a JSON number would lose digits.",
+}
+_DURATION = {"type": "number", "minimum": 0}
+
+
+def _or_null(schema: Mapping[str, Any]) -> Node:
+    return {**schema, "type": [schema["type"], "null"]}
+
+
+_MEMBER = _object(
+    {
+        "ticker": _TEXT,
+        "company": _TEXT,
+        "share_class": _TEXT,
+        "theoretical_quantity": _COUNT,
+        "participation_pct": _DECIMAL,
+    }
+)
 
 _BRIEF_STATE = {
     "session_date": _DATE,
@@ -130,6 +153,92 @@ _SCHEMAS: dict[str, Node] = {
             *("raw_uri", "stored_at", "source_uri", "source_sha256"),
             *("rows", "view", "received_at", "code_version", "correlation_id", "run"),
         ),
+    ),
+    "SessionReport": _object(
+        {
+            "index": _INDEX,
+            **_BRIEF_STATE,
+            "correlation_id": _or_null(_CORRELATION_ID),
+            "arrival": _object(
+                {
+                    "source_uri": _or_null(_S3_URI | {"description": "The bytes that B3 sent."}),
+                    "source_sha256": _or_null(_SHA256),
+                    "source_bytes": _or_null(_COUNT | {"description": "How many; null if they are gone."}),
+                    "source_url": _or_null(_TEXT),
+                    "raw_uri": _S3_URI,
+                    "way": _or_null(_TEXT),
+                    "view": _TEXT,
+                    "code_version": _or_null(_TEXT),
+                    "rows": _COUNT,
+                    "total_theoretical_quantity": _COUNT,
+                    "total_participation_pct": _DECIMAL,
+                    "reductor": _DECIMAL,
+                }
+            ),
+            "checks": {
+                "type": "array",
+                "items": _object(
+                    {
+                        "name": _TEXT,
+                        "result": {"type": "string", "enum": ["passed", "failed", "pending"]},
+                        "expected": _TEXT,
+                        "found": _or_null(_TEXT),
+                    }
+                ),
+            },
+            "changes": _or_null(
+                _object(
+                    {
+                        "previous_session_date": _DATE,
+                        "sessions_missing_between": _COUNT,
+                        "entries": {"type": "array", "items": _MEMBER},
+                        "exits": {"type": "array", "items": _MEMBER},
+                        "quantity_changes": {
+                            "type": "array",
+                            "items": _object(
+                                {"ticker": _TEXT, "before": _COUNT, "after": _COUNT, "change_pct": _or_null(_DECIMAL)}
+                            ),
+                        },
+                        "corporate_events": {
+                            "type": "array",
+                            "items": _object({"ticker": _TEXT, "before": _or_null(_TEXT), "after": _or_null(_TEXT)}),
+                        },
+                        "reductor": _object({"before": _DECIMAL, "after": _DECIMAL, "change_pct": _or_null(_DECIMAL)}),
+                        "participation_moves": {
+                            "type": "array",
+                            "maxItems": MAX_MOVES,
+                            "items": _object(
+                                {
+                                    "ticker": _TEXT,
+                                    "before_pct": _DECIMAL,
+                                    "after_pct": _DECIMAL,
+                                    "change_pp": _DECIMAL,
+                                }
+                            ),
+                        },
+                    },
+                    description="Since the stored session before it; null for the first.",
+                )
+            ),
+            "timings": _object(
+                {
+                    **dict.fromkeys(("received_at", "stored_at", "run_started_at", "refined_at"), _or_null(_MOMENT)),
+                    **dict.fromkeys(("storing_s", "waiting_s", "refining_s", "total_s"), _or_null(_DURATION)),
+                }
+            ),
+            "run": _or_null(
+                _object(
+                    {
+                        "id": _TEXT,
+                        "state": _TEXT,
+                        "started_at": _MOMENT,
+                        "error": _or_null(_TEXT),
+                        "correlation_id": _or_null(_TEXT),
+                    },
+                    description="The Glue run that refined it last; null if there is none, or Glue has forgotten it.",
+                )
+            ),
+        }
     ),
     "SessionStates": _object(
         {
@@ -278,6 +387,27 @@ def _paths() -> Node:
                 "How far the session has come from B3 to SQL.",
                 {200: _answer("The state, and what is known of the stored file.", "SessionState")},
                 ("unknown_index", "invalid_date", *_TOKEN, "storage_unavailable"),
+                parameters=[
+                    {"name": "index", "in": "path", "required": True, "schema": _INDEX},
+                    {"name": "date", "in": "path", "required": True, "schema": _DATE},
+                ],
+            )
+        },
+        "/sessions/{index}/{date}/report": {
+            "get": _operation(
+                "The report of one session",
+                "What arrived, whether it holds, what is new since the stored session before it, and how long each "
+                "step took; made from what the lake holds now. A page for `Accept: text/html`, JSON for all else.",
+                {
+                    200: {
+                        "description": "The report.",
+                        "content": {
+                            "application/json": {"schema": {"$ref": "#/components/schemas/SessionReport"}},
+                            "text/html": {"schema": _TEXT},
+                        },
+                    }
+                },
+                ("unknown_index", "invalid_date", *_TOKEN, "session_not_stored", "storage_unavailable"),
                 parameters=[
                     {"name": "index", "in": "path", "required": True, "schema": _INDEX},
                     {"name": "date", "in": "path", "required": True, "schema": _DATE},

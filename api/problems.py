@@ -49,6 +49,7 @@ _OF_ERROR: dict[type[errors.BovespaError], ProblemKind] = {
         (api_errors.TokenMissing, 401, "No token", None),
         (api_errors.TokenInvalid, 401, "Invalid token", None),
         (api_errors.TokenExpired, 401, "Expired token", None),
+        (errors.SessionNotStored, 404, "Nothing is stored of the session", None),
         (errors.TradingDayNotPublished, 404, "B3 has not published the day", 1800),
         (errors.PageChanged, 502, "B3 has changed its page or its file", None),
         (errors.ColumnsChanged, 502, "B3 has changed its page or its file", None),
