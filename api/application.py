@@ -45,10 +45,10 @@ class Collaborators:
     """Fetches and stores trading days."""
     states: States
     """Tells how far sessions have come."""
-    evidence: EvidenceReader
-    """Reads what a report of a session is made from."""
     checks: Mapping[str, Callable[[], object]]
     """What must be there, by name; each raises a `BovespaError` when it is not."""
+    evidence: EvidenceReader
+    """Reads what a report of a session is made from."""
 
 
 def build_application(settings: Settings, collaborators: Collaborators, *, clock: Callable[[], dt.datetime]) -> Flask:

@@ -67,6 +67,10 @@ class ApiClient:
         """`GET /sessions/<index>/<date>`."""
         return self._answer(self._http.get(f"{self._url}/sessions/{session}", timeout=60))
 
+    def report(self, session: Session) -> dict[str, Any]:
+        """`GET /sessions/<index>/<date>/report`, as JSON."""
+        return self._answer(self._http.get(f"{self._url}/sessions/{session}/report", timeout=60))
+
     def wait_until_refined(self, session: Session, *, timeout_s: float = 300.0) -> None:
         """Wait until *session* is in the catalog.
 

@@ -89,7 +89,16 @@ def assert_followed(pipeline: Pipeline, lake: Lake, session: Session, followed: 
         PartitionValues=[session.index_code, str(session.session_date), min(lake.tickers_in_files(session))],
     )["Partition"]
     assert partition["Parameters"] == {"correlation_id": followed, "job_run_id": run["Id"]}
-    assert ApiClient(pipeline).state(session)["correlation_id"] == followed
+    client = ApiClient(pipeline)
+    assert client.state(session)["correlation_id"] == followed
+    report = client.report(session)
+    assert (report["correlation_id"], report["run"]["id"], report["run"]["correlation_id"]) == (
+        followed,
+        run["Id"],
+        followed,
+    )
+    assert {check["result"] for check in report["checks"]} == {"passed"}
+    assert report["timings"]["total_s"] > 0
 
     api = [line for line in log_lines(cloud.work_dir / "api.log") if line.get("correlation_id") == followed]
     assert [line["message"] for line in api] == ["stored session", "ingested", "answered"]

@@ -36,6 +36,7 @@ from tests.api_in_process import (
     SETTINGS,
     File,
     Known,
+    Seen,
     Shelf,
     bearer,
     client,
@@ -126,7 +127,7 @@ def test_a_body_of_the_largest_size_is_read():
 def test_a_password_in_the_clear_among_the_hashes_stops_the_start():
     settings = Settings("raw", "refined", "x" * 32, {"ana": PASSWORD})
     with pytest.raises(ConfigurationError, match="ana") as caught:
-        create_app(settings, Collaborators(Ingestion(published, Shelf()), trading_days(), Known(), {}))
+        create_app(settings, Collaborators(Ingestion(published, Shelf()), trading_days(), Known(), {}, Seen()))
     assert PASSWORD not in str(caught.value)
 
 
@@ -159,7 +160,13 @@ def test_every_route_but_the_public_ones_wants_a_token():
     app = client().application
     public = {"/login", "/health", "/openapi.json", "/docs"}
     routes = {rule.rule.replace("<", "{").replace(">", "}") for rule in app.url_map.iter_rules()}
-    assert routes - public == {"/bovespaDay", "/tradingDay", "/sessions", "/sessions/{index}/{date}"}
+    assert routes - public == {
+        "/bovespaDay",
+        "/tradingDay",
+        "/sessions",
+        "/sessions/{index}/{date}",
+        "/sessions/{index}/{date}/report",
+    }
     for rule in app.url_map.iter_rules():
         path = rule.rule.replace("<index>", "IBOV").replace("<date>", "2025-02-24")
         answer = client().open(path, method=min((rule.methods or set()) - {"HEAD", "OPTIONS"}))

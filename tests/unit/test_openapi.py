@@ -14,7 +14,7 @@ from api.openapi import DOCUMENT
 from api.problems import KINDS
 from app import create_app
 from bovespa.settings import Settings
-from tests.api_in_process import SETTINGS, Known, Shelf, published, trading_days
+from tests.api_in_process import SETTINGS, Known, Seen, Shelf, published, trading_days
 
 OPERATIONS = [
     pytest.param(path, method, operation, id=f"{method} {path}")
@@ -33,7 +33,7 @@ def codes(operation) -> set[str]:
 
 
 def routes(settings: Settings = SETTINGS):
-    app = create_app(settings, Collaborators(Ingestion(published, Shelf()), trading_days(), Known(), {}))
+    app = create_app(settings, Collaborators(Ingestion(published, Shelf()), trading_days(), Known(), {}, Seen()))
     return {
         (rule.rule.replace("<", "{").replace(">", "}"), method.lower()): rule.endpoint
         for rule in app.url_map.iter_rules()
