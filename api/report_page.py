@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,12 @@ h1 span { font-weight: 400; }
 h2 { margin: 2rem 0 .5rem; border-bottom: 1px solid var(--line); }
 h3 { margin: 1.5rem 0 .25rem; font-size: 1rem; }
 header p { margin: .25rem 0; }
-code, .value { overflow-wrap: anywhere; }
+code, .value, .figures b { overflow-wrap: anywhere; }
+time { white-space: nowrap; }
 code { font-size: .9em; }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: .75rem; }
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(12.5rem, 1fr)); gap: .75rem; }
 .figures p { margin: 0; padding: .5rem .75rem; background: var(--soft); border-radius: .4rem; font-size: .85rem; }
-.figures b { display: block; font-size: 1.15rem; font-variant-numeric: tabular-nums; }
+.figures b { display: block; font-size: 1.05rem; font-variant-numeric: tabular-nums; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; }
 dt { opacity: .75; }
 dd { margin: 0; min-width: 0; }
@@ -78,4 +80,5 @@ def _template() -> Template:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["grouped"] = lambda text: f"{Decimal(text):,f}"
     return environment.get_template("report.html")

@@ -217,7 +217,7 @@ def text_of(page: str) -> str:
 def test_the_page_shows_every_figure_of_the_report() -> None:
     shown = text_of(render_report(session_report(evidence())))
     for figure in (
-        *("1,885", "100.000 %", "2000001.00000000", "EMBR3", "GOLL4", "+3.000 %", "-1.500 pp", "1.250 s", "73.250 s"),
+        *("1,885", "100.000 %", "2,000,001.00000000", "EMBR3", "GOLL4", "+3.000 %", "-1.500 pp", "1.250 s", "73.250 s"),
         *("desk-7", "jr_1", "Changes since 2025-02-14", "2025-02-18 11:00:00 UTC", "these are the changes of 2 days"),
     ):
         assert figure in shown
@@ -230,6 +230,12 @@ def test_the_page_needs_nothing_else_and_escapes_what_it_is_told() -> None:
     assert not re.search(r"<(script|img|link|iframe|object|base)\b|\s(src|style|href|on\w+)=", tags)
     assert not re.search(r"url\(|@import", page)
     assert "alert(1)" in text_of(page)
+
+
+def test_the_page_shows_both_figures_of_a_check_that_failed() -> None:
+    page = text_of(render_report(session_report(evidence(receipt={**RECEIPT, "holdings": 3}))))
+    assert "must be 4 rows, 1885 shares, 100.000 %, is 3 rows, 1885 shares, 100.000 %" in page
+    assert "is unknown" in text_of(render_report(session_report(evidence(source=None))))
 
 
 def test_the_page_of_a_failed_run_names_the_reason() -> None:
