@@ -26,8 +26,9 @@ header p { margin: .25rem 0; }
 code, .value, .figures b { overflow-wrap: anywhere; }
 time { white-space: nowrap; }
 code { font-size: .9em; }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(12.5rem, 1fr)); gap: .75rem; }
-.figures p { margin: 0; padding: .5rem .75rem; background: var(--soft); border-radius: .4rem; font-size: .85rem; }
+.figures { display: flex; flex-wrap: wrap; gap: .75rem; }
+.figures p { flex: 1 1 auto; margin: 0; padding: .5rem .75rem; background: var(--soft); border-radius: .4rem; }
+.figures p { font-size: .85rem; }
 .figures b { display: block; font-size: 1.05rem; font-variant-numeric: tabular-nums; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; }
 dt { opacity: .75; }

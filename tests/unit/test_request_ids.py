@@ -9,11 +9,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from api.commands import ingest_command
+from api.ingestion import Ingestion
+from api.trading_commands import ingest_trading_day_command
 from bovespa.correlation import correlation_id, is_correlation_id
 from bovespa.errors import StorageUnavailable
 from bovespa.log_lines import log_handler
-from tests.api_in_process import PASSWORD, SETTINGS, Shelf, bearer, client, published, trading_days
+from tests.api_in_process import NOW, PASSWORD, SETTINGS, Shelf, TradingShelf, bearer, client, published, trading_days
 
 Lines = Callable[[], list[dict[str, Any]]]
 
@@ -80,6 +84,27 @@ def test_a_trading_day_is_stored_under_the_id() -> None:
     client(trading=days).get("/tradingDay?date=2025-02-20", headers={**bearer(), "X-Request-ID": "desk-7"})
     (provenance,) = days._store.provenances  # type: ignore[attr-defined]
     assert provenance.correlation_id == "desk-7"
+
+
+def test_each_index_of_a_command_has_an_id_of_its_own() -> None:
+    shelf = Shelf()
+    command = ingest_command(Ingestion(published, shelf))
+    assert CliRunner().invoke(command, ["--index", "IBOV", "--index", "SMLL"]).exit_code == 0
+    ids = [provenance.correlation_id for _, provenance in shelf.stored]
+    assert len(set(ids)) == 2
+    assert all(map(is_correlation_id, ids))
+
+
+def test_a_period_of_trading_days_has_one_id_and_a_single_day_its_own(lines: Lines) -> None:
+    shelf = TradingShelf()
+    command = ingest_trading_day_command(lambda: trading_days(shelf=shelf), clock=lambda: NOW)
+    assert CliRunner().invoke(command, ["--from", "2025-02-18", "--to", "2025-02-20"]).exit_code == 0
+    (manifest,) = shelf.manifests
+    assert [one.correlation_id for one in shelf.provenances] == [manifest.made_by.import_id] * 3
+    assert {line["correlation_id"] for line in lines()} == {manifest.made_by.import_id}
+    assert CliRunner().invoke(command, ["--date", "2025-02-20"]).exit_code == 0
+    assert is_correlation_id(shelf.provenances[-1].correlation_id)
+    assert shelf.provenances[-1].correlation_id != manifest.made_by.import_id
 
 
 def test_every_line_of_a_request_is_one_object_with_its_id(lines: Lines) -> None:
