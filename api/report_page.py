@@ -46,6 +46,9 @@ thead th { font-weight: 400; opacity: .75; }
 @media (max-width: 32rem) {
   dl { grid-template-columns: 1fr; gap: 0; }
   dd { margin-bottom: .5rem; }
+  table { font-size: .9rem; }
+  th, td { padding-right: .4rem; }
+  .value { min-width: 7rem; }
 }
 @media print {
   :root { color-scheme: light; --soft: #fff; }
