@@ -451,7 +451,8 @@ DOCUMENT: Node = {
         "version": __version__,
         "description": "Collects the theoretical portfolio of B3's indexes every session, proves it complete and makes "
         "its history answer SQL. Errors are problem objects (RFC 9457) with a stable `code`; a route that does not "
-        "exist answers `not_found`, a wrong method `method_not_allowed`.",
+        "exist answers `not_found`, a wrong method `method_not_allowed`. Every answer carries `X-Request-ID`: the "
+        "caller's own if it is well-formed, else a new one. It is the correlation id of what the request does.",
         "license": {"name": "MIT", "identifier": "MIT"},
     },
     "servers": [{"url": "/"}],
