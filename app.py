@@ -28,12 +28,14 @@ from api.http_server import listening_server
 from api.import_commands import import_cotahist_command, import_csv_command
 from api.importing import Importer
 from api.ingestion import Ingestion
+from api.report_commands import report_command
 from api.secret_settings import with_secret
 from api.trading_commands import ingest_trading_day_command
 from api.trading_importing import TradingImporter
 from api.trading_ingestion import TradingDayIngestion
 from bovespa.errors import ConfigurationError
 from bovespa.layout import Import
+from bovespa.log_lines import log_handler
 from bovespa.settings import Settings
 from maintenance.command import doctor_command
 from maintenance.doctor import Doctor
@@ -42,6 +44,7 @@ from maintenance.trading_reader import TradingReader
 from s3_bucket_manager.aws import client, storage_errors
 from s3_bucket_manager.manager import RawStore
 from s3_bucket_manager.secret import read_secret
+from s3_bucket_manager.session_evidence import SessionEvidence
 from s3_bucket_manager.session_states import SessionStates
 from s3_bucket_manager.trading_store import TradingStore
 from scrap.browser_detection import InstalledBrowser, find_browser
@@ -94,7 +97,7 @@ def create_app(
     known = settings
     _add_operator_commands(app, lambda: known)
     if command is not None:
-        configure_logging()
+        configure_logging(settings.log_format)
     return app
 
 
@@ -122,6 +125,7 @@ def connect(settings: Settings) -> Collaborators:
         with storage_errors(f"asking for s3://{bucket}"):
             impatient_s3.head_bucket(Bucket=bucket)
 
+    states = connect_states(settings, s3, glue)
     return Collaborators(
         ingestion=Ingestion(
             {"browser": by_browser, "https": over_https},
@@ -129,18 +133,36 @@ def connect(settings: Settings) -> Collaborators:
             patience=Patience(settings.download_timeout_s, settings.download_attempts),
         ),
         trading_days=connect_trading_days(settings, s3),
-        states=SessionStates(
-            s3,
-            glue,
-            raw_bucket=settings.raw_bucket,
-            refined_bucket=settings.refined_bucket,
-            glue_job=settings.glue_job,
-        ),
+        states=states,
+        evidence=connect_evidence(settings, s3, glue, states),
         checks={
             "raw_bucket": partial(head_bucket, settings.raw_bucket),
             "refined_bucket": partial(head_bucket, settings.refined_bucket),
             "browser": browser.find,
         },
+    )
+
+
+def connect_states(settings: Settings, s3: Any, glue: Any) -> SessionStates:
+    """Return what tells the states of sessions. No request is sent yet."""
+    return SessionStates(
+        s3,
+        glue,
+        raw_bucket=settings.raw_bucket,
+        refined_bucket=settings.refined_bucket,
+        glue_job=settings.glue_job,
+    )
+
+
+def connect_evidence(settings: Settings, s3: Any, glue: Any, states: SessionStates) -> SessionEvidence:
+    """Return what reads all that is known of a session. No request is sent yet."""
+    return SessionEvidence(
+        s3,
+        glue,
+        states,
+        raw_bucket=settings.raw_bucket,
+        refined_bucket=settings.refined_bucket,
+        glue_job=settings.glue_job,
     )
 
 
@@ -202,9 +224,9 @@ def serve(settings: Settings, collaborators: Collaborators) -> None:
 
 def main() -> int:
     """Run `python app.py`; return its exit status."""
-    configure_logging()
     try:
         settings = settings_from_environ()
+        configure_logging(settings.log_format)
         serve(settings, connect(settings))
     except ConfigurationError as error:
         click.echo(f"Error: {error}", err=True)
@@ -212,21 +234,14 @@ def main() -> int:
     return 0
 
 
-def configure_logging() -> None:
-    """Log to standard error, the fields of each event after its message. For entry points only."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(_FieldFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+def configure_logging(log_format: str) -> None:
+    """Log to standard error, each event with its fields. For entry points only.
+
+    Args:
+        log_format: One of `bovespa.log_lines.LOG_FORMATS`.
+    """
+    handler = log_handler(log_format, service="bovespa-api", stream=sys.stderr)
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-
-
-class _FieldFormatter(logging.Formatter):
-    """Shows what `extra` carries, which the standard formatter drops."""
-
-    _STANDARD = frozenset((*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"))
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        fields = "".join(f" {name}={value!r}" for name, value in vars(record).items() if name not in self._STANDARD)
-        return super().formatMessage(record) + fields
 
 
 def _commands_without_settings(failure: click.ClickException) -> Flask:
@@ -259,7 +274,7 @@ def _add_operator_commands(app: Flask, settings: Callable[[], Settings]) -> None
         known = settings()
         s3, glue = client("s3"), client("glue")
         buckets = {"raw_bucket": known.raw_bucket, "refined_bucket": known.refined_bucket}
-        states = SessionStates(s3, glue, **buckets, glue_job=known.glue_job)
+        states = connect_states(known, s3, glue)
         reader = InventoryReader(s3, glue, states, **buckets, database=known.database)
 
         def fetch(days: Sequence[dt.date], report: Callable[[str], None]) -> list[str]:
@@ -276,6 +291,12 @@ def _add_operator_commands(app: Flask, settings: Callable[[], Settings]) -> None
             clock=utc_now,
         )
 
+    def evidence() -> SessionEvidence:
+        known = settings()
+        s3, glue = client("s3"), client("glue")
+        return connect_evidence(known, s3, glue, connect_states(known, s3, glue))
+
+    app.cli.add_command(report_command(evidence))
     app.cli.add_command(import_csv_command(importer, clock=utc_now))
     app.cli.add_command(import_cotahist_command(trading_importer, clock=utc_now))
     app.cli.add_command(ingest_trading_day_command(trading_days, clock=utc_now))

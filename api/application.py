@@ -22,6 +22,8 @@ from api.limits import limit_requests
 from api.login import login_blueprint
 from api.openapi import openapi_blueprint
 from api.passwords import Passwords
+from api.reports import EvidenceReader, reports_blueprint
+from api.request_ids import correlate
 from api.sessions import States, sessions_blueprint
 from api.tokens import Tokens
 from api.trading_day import trading_day_blueprint
@@ -48,6 +50,8 @@ class Collaborators:
     """Tells how far sessions have come."""
     checks: Mapping[str, Callable[[], object]]
     """What must be there, by name; each raises a `BovespaError` when it is not."""
+    evidence: EvidenceReader
+    """Reads what a report of a session is made from."""
 
 
 def build_application(settings: Settings, collaborators: Collaborators, *, clock: Callable[[], dt.datetime]) -> Flask:
@@ -76,6 +80,7 @@ def build_application(settings: Settings, collaborators: Collaborators, *, clock
         audience=settings.raw_bucket,
         lifetime_s=settings.token_lifetime_s,
     )
+    correlate(app)
     app.before_request(_start_watch)
     login = login_blueprint(passwords, tokens, clock=clock)
     fetches = (bovespa_day_blueprint(collaborators.ingestion), trading_day_blueprint(collaborators.trading_days))
@@ -86,6 +91,7 @@ def build_application(settings: Settings, collaborators: Collaborators, *, clock
         login,
         *fetches,
         sessions_blueprint(collaborators.states, raw_bucket=settings.raw_bucket, clock=clock),
+        reports_blueprint(collaborators.evidence),
         health_blueprint(collaborators.checks),
         openapi_blueprint(),
         docs_blueprint(),

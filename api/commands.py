@@ -10,6 +10,7 @@ import click
 
 from api.ingestion import Ingestion
 from api.passwords import hash_password
+from bovespa.correlation import correlated, new_correlation_id
 from bovespa.errors import BovespaError
 from bovespa.indexes import DEFAULT_INDEX_CODE, INDEX_CODES
 
@@ -34,7 +35,8 @@ def ingest_command(ingestion: Ingestion) -> click.Command:
         failed = False
         for index_code in index_codes:
             try:
-                answer: dict[str, object] = dict(ingestion.run(index_code).as_json())
+                with correlated(new_correlation_id()):
+                    answer: dict[str, object] = dict(ingestion.run(index_code).as_json())
             except BovespaError as error:
                 failed = True
                 answer = {"index": index_code, "status": "failed", "code": error.code, "detail": str(error)}

@@ -15,6 +15,7 @@ import click
 
 from api.importing import Importer, ImportReport, find_files, new_import
 from api.trading_importing import SUFFIXES, TradingImporter
+from bovespa.correlation import correlated
 from bovespa.layout import Import
 
 
@@ -107,7 +108,9 @@ def _command(kind: _Kind, connect: Callable[[], FileImporter], clock: Callable[[
             hidden=not sys.stderr.isatty(),
             show_pos=kind.is_counted_in_files,
         ) as bar:
-            report = importer.run(files, new_import(clock(), files), advance=bar.update)
+            made_by = new_import(clock(), files)
+            with correlated(made_by.import_id):
+                report = importer.run(files, made_by, advance=bar.update)
         click.echo(json.dumps(report.as_json(), ensure_ascii=False) if as_json else _text(kind, report))
         context.exit(0 if report.is_complete else 1)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 from urllib.parse import quote
 
+from bovespa.correlation import follow
 from bovespa.errors import InvalidPortfolio, StorageUnavailable, UnreadablePortfolio
 from bovespa.imports import ImportManifest
 from bovespa.layout import Import, Session, TradingDay
@@ -206,7 +207,7 @@ class Importer:
         imported = ImportLog(made_by, len(files))
 
         def work() -> None:
-            with ThreadPoolExecutor(_WRITERS) as writers:
+            with ThreadPoolExecutor(_WRITERS, initializer=follow, initargs=(made_by.import_id,)) as writers:
                 for batch in batches(files, _FILES_AT_ONCE):
                     groups: defaultdict[Session, list[_ParsedFile]] = defaultdict(list)
                     for path in batch:

@@ -15,6 +15,7 @@ from typing import Protocol
 from api.attempts import Attempt, Course, Patience
 from api.single_flight import SingleFlight
 from bovespa.clock import require_plausible_session
+from bovespa.correlation import correlation_id
 from bovespa.errors import BovespaError, BrowserNotFound, InvalidPortfolio, SourceError
 from bovespa.portfolio import Portfolio
 from bovespa.portfolio_csv import parse_csv
@@ -181,7 +182,14 @@ class Ingestion:
 
     def _attempt(self, index_code: str, attempt: Attempt, quarantined: set[str]) -> _Proven:
         fetched = self._ways[attempt.way](index_code, attempt.timeout_s)
-        provenance = Provenance(index_code, fetched.file_name, fetched.url, fetched.received_at, fetched.way)
+        provenance = Provenance(
+            index_code,
+            fetched.file_name,
+            fetched.url,
+            fetched.received_at,
+            fetched.way,
+            correlation_id=correlation_id(),
+        )
         try:
             portfolio = parse_csv(
                 fetched.content,

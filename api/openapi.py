@@ -16,6 +16,7 @@ from bovespa import __version__
 from bovespa.clock import PUBLISHED_FROM
 from bovespa.indexes import DEFAULT_INDEX_CODE, INDEX_CODES
 from bovespa.records import StoreStatus
+from bovespa.session_report import MAX_MOVES
 from bovespa.session_state import State
 
 Node = dict[str, Any]
@@ -30,6 +31,10 @@ _COUNT = {"type": "integer", "minimum": 0}
 _INDEX = {"type": "string", "enum": list(INDEX_CODES)}
 _SHA256 = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 _S3_URI = {"type": "string", "pattern": "^s3://"}
+_CORRELATION_ID = {
+    "type": "string",
+    "description": "What follows the session through logs and runs: the `X-Request-ID` of the request that stored it.",
+}
 _STATUS = {"type": "string", "enum": [status.value for status in StoreStatus]}
 _STATE = {"type": "string", "enum": [state.value for state in State]}
 
@@ -43,6 +48,28 @@ def _object(properties: Mapping[str, Any], *, optional: tuple[str, ...] = (), de
         "additionalProperties": False,
     }
 
+
+_DECIMAL = {
+    "type": "string",
+    "pattern": r"^[+-]?\d+\.\d+$",
+    "description": "Text, because a JSON number would lose digits.",
+}
+_DURATION = {"type": "number", "minimum": 0}
+
+
+def _or_null(schema: Mapping[str, Any]) -> Node:
+    return {**schema, "type": [schema["type"], "null"]}
+
+
+_MEMBER = _object(
+    {
+        "ticker": _TEXT,
+        "company": _TEXT,
+        "share_class": _TEXT,
+        "theoretical_quantity": _COUNT,
+        "participation_pct": _DECIMAL,
+    }
+)
 
 _BRIEF_STATE = {
     "session_date": _DATE,
@@ -125,12 +152,99 @@ _SCHEMAS: dict[str, Node] = {
             "view": {"type": "string", "enum": ["code", "sector"]},
             "received_at": _MOMENT,
             "code_version": _TEXT,
+            "correlation_id": _CORRELATION_ID,
             "run": _RUN,
         },
         optional=(
             *("raw_uri", "stored_at", "source_uri", "source_sha256"),
-            *("rows", "view", "received_at", "code_version", "run"),
+            *("rows", "view", "received_at", "code_version", "correlation_id", "run"),
         ),
+    ),
+    "SessionReport": _object(
+        {
+            "index": _INDEX,
+            **_BRIEF_STATE,
+            "correlation_id": _or_null(_CORRELATION_ID),
+            "arrival": _object(
+                {
+                    "source_uri": _or_null(_S3_URI | {"description": "The bytes that B3 sent."}),
+                    "source_sha256": _or_null(_SHA256),
+                    "source_bytes": _or_null(_COUNT | {"description": "How many; null if they are gone."}),
+                    "source_url": _or_null(_TEXT),
+                    "raw_uri": _S3_URI,
+                    "way": _or_null(_TEXT),
+                    "view": _TEXT,
+                    "code_version": _or_null(_TEXT),
+                    "rows": _COUNT,
+                    "total_theoretical_quantity": _COUNT,
+                    "total_participation_pct": _DECIMAL,
+                    "reductor": _DECIMAL,
+                }
+            ),
+            "checks": {
+                "type": "array",
+                "items": _object(
+                    {
+                        "name": _TEXT,
+                        "result": {"type": "string", "enum": ["passed", "failed", "pending"]},
+                        "expected": _TEXT,
+                        "found": _or_null(_TEXT),
+                    }
+                ),
+            },
+            "changes": _or_null(
+                _object(
+                    {
+                        "previous_session_date": _DATE,
+                        "sessions_missing_between": _COUNT,
+                        "entries": {"type": "array", "items": _MEMBER},
+                        "exits": {"type": "array", "items": _MEMBER},
+                        "quantity_changes": {
+                            "type": "array",
+                            "items": _object(
+                                {"ticker": _TEXT, "before": _COUNT, "after": _COUNT, "change_pct": _or_null(_DECIMAL)}
+                            ),
+                        },
+                        "corporate_events": {
+                            "type": "array",
+                            "items": _object({"ticker": _TEXT, "before": _or_null(_TEXT), "after": _or_null(_TEXT)}),
+                        },
+                        "reductor": _object({"before": _DECIMAL, "after": _DECIMAL, "change_pct": _or_null(_DECIMAL)}),
+                        "participation_moves": {
+                            "type": "array",
+                            "maxItems": MAX_MOVES,
+                            "items": _object(
+                                {
+                                    "ticker": _TEXT,
+                                    "before_pct": _DECIMAL,
+                                    "after_pct": _DECIMAL,
+                                    "change_pp": _DECIMAL,
+                                }
+                            ),
+                        },
+                    },
+                    description="Since the stored session before it; null for the first.",
+                )
+            ),
+            "timings": _object(
+                {
+                    **dict.fromkeys(("received_at", "stored_at", "run_started_at", "refined_at"), _or_null(_MOMENT)),
+                    **dict.fromkeys(("storing_s", "waiting_s", "refining_s", "total_s"), _or_null(_DURATION)),
+                }
+            ),
+            "run": _or_null(
+                _object(
+                    {
+                        "id": _TEXT,
+                        "state": _TEXT,
+                        "started_at": _MOMENT,
+                        "error": _or_null(_TEXT),
+                        "correlation_id": _or_null(_TEXT),
+                    },
+                    description="The Glue run that refined it last; null if there is none, or Glue has forgotten it.",
+                )
+            ),
+        }
     ),
     "SessionStates": _object(
         {
@@ -289,6 +403,27 @@ def _paths() -> Node:
                 ],
             )
         },
+        "/sessions/{index}/{date}/report": {
+            "get": _operation(
+                "The report of one session",
+                "What arrived, whether it holds, what is new since the stored session before it, and how long each "
+                "step took; made from what the lake holds now. A page for `Accept: text/html`, JSON for all else.",
+                {
+                    200: {
+                        "description": "The report.",
+                        "content": {
+                            "application/json": {"schema": {"$ref": "#/components/schemas/SessionReport"}},
+                            "text/html": {"schema": _TEXT},
+                        },
+                    }
+                },
+                ("unknown_index", "invalid_date", *_TOKEN, "session_not_stored", "storage_unavailable"),
+                parameters=[
+                    {"name": "index", "in": "path", "required": True, "schema": _INDEX},
+                    {"name": "date", "in": "path", "required": True, "schema": _DATE},
+                ],
+            )
+        },
         "/health": {
             "get": _operation(
                 "Health",
@@ -326,7 +461,8 @@ DOCUMENT: Node = {
         "version": __version__,
         "description": "Collects the theoretical portfolio of B3's indexes every session, proves it complete and makes "
         "its history answer SQL. Errors are problem objects (RFC 9457) with a stable `code`; a route that does not "
-        "exist answers `not_found`, a wrong method `method_not_allowed`.",
+        "exist answers `not_found`, a wrong method `method_not_allowed`. Every answer carries `X-Request-ID`: the "
+        "caller's own if it is well-formed, else a new one. It is the correlation id of what the request does.",
         "license": {"name": "MIT", "identifier": "MIT"},
     },
     "servers": [{"url": "/"}],

@@ -50,6 +50,7 @@ _OF_ERROR: dict[type[errors.BovespaError], ProblemKind] = {
         (api_errors.TokenMissing, 401, "No token", None),
         (api_errors.TokenInvalid, 401, "Invalid token", None),
         (api_errors.TokenExpired, 401, "Expired token", None),
+        (errors.SessionNotStored, 404, "Nothing is stored of the session", None),
         (errors.TradingDayNotPublished, 404, "B3 has not published the day", 1800),
         (api_errors.TooManyRequests, 429, "Too many requests", 60),
         (api_errors.LoginLocked, 429, "Too many failed logins", MAX_LOCK_S),

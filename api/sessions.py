@@ -121,7 +121,8 @@ def _whole(state: SessionState, facts: Mapping[str, str], raw_bucket: str) -> di
         answer["source_uri"] = f"s3://{raw_bucket}/{facts['source_key']}"
     if "rows" in facts:
         answer["rows"] = int(facts["rows"])
-    answer |= {name: facts[name] for name in ("source_sha256", "view", "received_at", "code_version") if name in facts}
+    names = ("source_sha256", "view", "received_at", "code_version", "correlation_id")
+    answer |= {name: facts[name] for name in names if name in facts}
     if state.run is not None:
         error = state.run.error
         answer["run"] = {

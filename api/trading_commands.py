@@ -11,6 +11,7 @@ import click
 from api.trading_ingestion import IngestedTradingDay, TradingDayIngestion
 from bovespa.calendar import FIRST_YEAR, trading_days
 from bovespa.clock import last_finished_session
+from bovespa.correlation import correlated, new_correlation_id
 from bovespa.errors import BovespaError
 from bovespa.layout import Import
 
@@ -61,9 +62,10 @@ def ingest_trading_day_command(
         made_by = Import(f"trading-{clock().astimezone(dt.UTC):%Y%m%dT%H%M%S-%f}")
         failed: list[bool] = []
         try:
-            for one, outcome in ingestion.run_many(days, made_by):
-                failed.append(isinstance(outcome, BovespaError))
-                click.echo(_line(one, outcome))
+            with correlated(made_by.import_id):
+                for one, outcome in ingestion.run_many(days, made_by):
+                    failed.append(isinstance(outcome, BovespaError))
+                    click.echo(_line(one, outcome))
         except BovespaError as error:
             raise click.ClickException(f"{error} `flask --app app doctor --repair` refines what is stored.") from error
         if len(failed) < len(days):
@@ -77,7 +79,8 @@ def _one(ingestion: TradingDayIngestion, day: dt.date | None, moment: dt.datetim
     day = day or last_finished_session(moment)
     outcome: IngestedTradingDay | BovespaError
     try:
-        outcome = ingestion.run(day)
+        with correlated(new_correlation_id()):
+            outcome = ingestion.run(day)
     except BovespaError as error:
         outcome = error
     click.echo(_line(day, outcome))

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from api.importing import WAY, ImportLog, ImportReport, Refused, batches
 from api.trading_files import DaySpool, parse_file_name
 from api.trading_ingestion import TradingDayStore
+from bovespa.correlation import follow
 from bovespa.errors import InvalidTradingDay, UnreadableTradingDay
 from bovespa.layout import Import, TradingDay
 from bovespa.records import Provenance, StoredTradingDay
@@ -48,7 +49,7 @@ class TradingImporter:
         imported = ImportLog(made_by, len(files))
 
         def work() -> None:
-            with ThreadPoolExecutor(_DAYS_AT_ONCE) as writers:
+            with ThreadPoolExecutor(_DAYS_AT_ONCE, initializer=follow, initargs=(made_by.import_id,)) as writers:
                 for path in files:
                     self._import(path, imported, writers, advance)
 

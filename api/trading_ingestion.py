@@ -14,6 +14,7 @@ from api.single_flight import SingleFlight
 from api.trading_files import read_day
 from bovespa.calendar import FIRST_YEAR, is_trading_day
 from bovespa.clock import date_in_sao_paulo, last_finished_session
+from bovespa.correlation import correlation_id
 from bovespa.errors import (
     BovespaError,
     DayNotOver,
@@ -215,7 +216,14 @@ class TradingDayIngestion:
             fetched = self._fetch(day.session_date)
             source = SourceFile.of_bytes(fetched.content)
             provenance = Provenance(
-                "", fetched.file_name, fetched.url, fetched.received_at, fetched.way, import_id=import_id
+                "",
+                fetched.file_name,
+                fetched.url,
+                fetched.received_at,
+                fetched.way,
+                import_id=import_id,
+                # An import's own id, so that the days of one have one.
+                correlation_id=import_id or correlation_id(),
             )
             try:
                 quotes, records = read_day(source, day.session_date)

@@ -6,7 +6,8 @@ BovespaError
 ├── InvalidRequest              the caller asked for something that does not exist
 │   ├── UnknownIndex              no index of B3 has the code
 │   ├── NotATradingDay            B3 is closed on the day
-│   └── DayNotOver                the day lies ahead
+│   ├── DayNotOver                the day lies ahead
+│   └── SessionNotStored          nothing is stored of the session
 ├── SourceError                 B3's site did not give us a usable portfolio
 │   ├── SourceUnavailable         try again later
 │   ├── SourceTimeout             try again later, or raise the time-out
@@ -64,6 +65,12 @@ class DayNotOver(InvalidRequest):
     """The day lies ahead: B3 writes its record when it is over."""
 
     code = "day_not_over"
+
+
+class SessionNotStored(InvalidRequest):
+    """Nothing is stored of a session, so there is nothing to tell of it."""
+
+    code = "session_not_stored"
 
 
 class UnknownIndex(InvalidRequest):

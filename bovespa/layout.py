@@ -55,6 +55,9 @@ QUARANTINE_PREFIX = "quarantine/"
 IMPORT_ID_METADATA = "import-id"
 """Metadata of a raw object that came with an import: its arrival starts no run, for the manifest's will."""
 
+CORRELATION_ID_METADATA = "correlation-id"
+"""Metadata of a raw object: the id of the request, command or import that stored it; `bovespa.correlation` makes it."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Session:

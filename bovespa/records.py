@@ -31,6 +31,8 @@ class Provenance:
     """Version of the code that fetched and parsed the file."""
     import_id: str | None = None
     """The import that brought the file, if one did: its manifest, not the object's arrival, starts the Glue run."""
+    correlation_id: str | None = None
+    """What follows the session through logs and runs; None takes the import's id. It is no part of what is stored."""
 
 
 class StoreStatus(StrEnum):

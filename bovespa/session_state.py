@@ -14,6 +14,9 @@ from bovespa.records import UnitT
 SESSIONS_ARGUMENT = "--sessions"
 """Argument of a Glue run that says what it refines: `IBOV/2025-02-03,trading/2025-02-03`, `import:<id>` or `all`."""
 
+CORRELATION_ID_ARGUMENT = "--correlation_id"
+"""Argument of a Glue run that says which request, command or import it belongs to."""
+
 REFINED_BUCKET_ARGUMENT = "--refined_bucket"
 """Argument of a Glue run that says where it writes; without it, the job's own bucket."""
 

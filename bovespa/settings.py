@@ -10,6 +10,7 @@ from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from bovespa.errors import ConfigurationError
+from bovespa.log_lines import LOG_FORMATS
 
 MIN_SECRET_LENGTH = 32
 """RFC 7518, 3.2: an HS256 key has at least the 32 bytes of its hash."""
@@ -59,6 +60,8 @@ class Settings:
     """Glue database of the refined tables."""
     glue_job: str = "bovespa-refine"
     """Glue job that refines sessions; its runs tell the state of each."""
+    log_format: str = "auto"
+    """Log lines as `json`, one object each, or as `text`; `auto` is text for a terminal and JSON for all else."""
     host: str = "127.0.0.1"
     """Address that `python app.py` listens on."""
     port: int = 8000
@@ -95,6 +98,7 @@ class Settings:
             trusted_proxies=reader.count("BOVESPA_TRUSTED_PROXIES", cls.trusted_proxies, least=0),
             database=environ.get("BOVESPA_DATABASE") or cls.database,
             glue_job=environ.get("BOVESPA_GLUE_JOB") or cls.glue_job,
+            log_format=reader.choice("BOVESPA_LOG_FORMAT", cls.log_format, LOG_FORMATS),
             host=environ.get("BOVESPA_HOST") or cls.host,
             port=int(reader.positive("BOVESPA_PORT", cls.port, whole=True)),
         )

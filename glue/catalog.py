@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
@@ -36,13 +37,31 @@ class PartitionChanges:
 
 
 class PartitionCatalog:
-    """The partitions of one table whose data is in the refined bucket."""
+    """The partitions of one table whose data is in the refined bucket.
 
-    def __init__(self, client: Any, *, database: str, table: str, bucket: str) -> None:
+    Args:
+        client: Glue's.
+        database: The table's.
+        table: Its name.
+        bucket: Where its data is.
+        parameters: What a partition that is added or changed says of who did it. A partition that is right already is
+            left alone, whatever it says.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        *,
+        database: str,
+        table: str,
+        bucket: str,
+        parameters: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self._client = client
         self._database = database
         self._table = table
         self._bucket = bucket
+        self._parameters = dict(parameters)
 
     def replace(self, session: Session, tickers: Collection[str]) -> PartitionChanges:
         """Make the partitions of *session* in `portfolio` those of *tickers*: the new ones first, the vanished last.
@@ -140,7 +159,7 @@ class PartitionCatalog:
 
     def _input(self, values: Values, location: str) -> dict[str, Any]:
         descriptor = {**self._descriptor, "Location": f"s3://{self._bucket}/{location}"}
-        return {"Values": list(values), "StorageDescriptor": descriptor}
+        return {"Values": list(values), "StorageDescriptor": descriptor, "Parameters": self._parameters}
 
 
 def _agree(present: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:

@@ -1,7 +1,7 @@
 """The Glue job: raw sessions and trading days in, refined partitions out, registered in the catalog.
 
     job.py --sessions IBOV/2025-02-03,trading/2025-02-03[,...]|import:ID|all
-        --raw_bucket NAME --refined_bucket NAME --database NAME
+        --raw_bucket NAME --refined_bucket NAME --database NAME [--correlation_id ID]
 
 Plain PySpark and boto3, no DynamicFrame: the same file runs on AWS Glue 5.1 and under `pyspark==3.5.6`.
 
@@ -27,6 +27,8 @@ from dataclasses import dataclass
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
+from bovespa.correlation import is_correlation_id
+from bovespa.log_lines import JsonFormatter
 from glue.lake import s3_client
 from glue.publish import Publisher
 from glue.subjects import (
@@ -60,6 +62,8 @@ class Arguments:
     refined_bucket: str
     database: str
     run_id: str
+    correlation_id: str
+    """What follows the sessions; the run's own id where nobody gave one."""
 
 
 def parse_arguments(argv: Sequence[str]) -> Arguments:
@@ -77,10 +81,16 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
     parser.add_argument("--raw_bucket", required=True)
     parser.add_argument("--refined_bucket", required=True)
     parser.add_argument("--database", required=True)
+    parser.add_argument("--correlation_id", help="id of the request, command or import that the run belongs to")
     parser.add_argument("--JOB_RUN_ID", default="local", help="set by Glue")
     known, _glue_own = parser.parse_known_args(argv)
     return Arguments(
-        parse_subjects(known.sessions), known.raw_bucket, known.refined_bucket, known.database, run_id=known.JOB_RUN_ID
+        parse_subjects(known.sessions),
+        known.raw_bucket,
+        known.refined_bucket,
+        known.database,
+        run_id=known.JOB_RUN_ID,
+        correlation_id=known.correlation_id if is_correlation_id(known.correlation_id) else known.JOB_RUN_ID,
     )
 
 
@@ -125,17 +135,38 @@ def _refine(spark: SparkSession, arguments: Arguments, subjects: Subjects, versi
         },
     )
     written = write(spark, planned, raw_bucket=arguments.raw_bucket, refined_bucket=arguments.refined_bucket)
-    publisher = Publisher(spark, arguments.refined_bucket, arguments.database, arguments.run_id)
+    publisher = Publisher(
+        spark,
+        arguments.refined_bucket,
+        arguments.database,
+        run_id=arguments.run_id,
+        correlation_id=arguments.correlation_id,
+    )
     publisher.publish(planned, written, merge_past_years=arguments.sessions is None)
     return written
 
 
+def configure_logging(arguments: Arguments) -> None:
+    """Log one JSON object a line to standard error, each with what the run belongs to."""
+    handler = logging.StreamHandler()
+    fields = {"correlation_id": arguments.correlation_id, "job_run_id": arguments.run_id}
+    handler.setFormatter(JsonFormatter("bovespa-refine", fields))
+    # A process may have run before: its handler would write under the id of that run.
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+
+
 def main(argv: Sequence[str]) -> None:
     """Run the job as Glue does."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     arguments = parse_arguments(argv)
+    configure_logging(arguments)
     spark = SparkSession.builder.appName("bovespa-refine").getOrCreate()
-    run(spark, arguments)
+    log.info("started", extra={"refined_bucket": arguments.refined_bucket, "database": arguments.database})
+    try:
+        run(spark, arguments)
+    except Exception:
+        # Glue keeps one line of it; here it stands under the id that leads to it.
+        log.exception("failed")
+        raise
 
 
 if __name__ == "__main__":

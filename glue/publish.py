@@ -44,6 +44,7 @@ class Publisher:
     """The refined one."""
     database: str
     run_id: str
+    correlation_id: str
 
     def publish(self, plan: Plan, written: Written, *, merge_past_years: bool) -> None:
         """Register what was written, withdraw what is gone, and say in the receipts what is visible now.
@@ -98,7 +99,13 @@ class Publisher:
         )
 
     def _catalog(self, table: str) -> PartitionCatalog:
-        return PartitionCatalog(glue_client(), database=self.database, table=table, bucket=self.bucket)
+        return PartitionCatalog(
+            glue_client(),
+            database=self.database,
+            table=table,
+            bucket=self.bucket,
+            parameters={"correlation_id": self.correlation_id, "job_run_id": self.run_id},
+        )
 
     def _publish_years(self, pool: ThreadPoolExecutor, plan: Plan, written: Written, *, merge_past_years: bool) -> None:
         """Register the years of the compact tables in which something was written or is gone."""
@@ -139,7 +146,12 @@ class Publisher:
         self._write_receipt(receipt, {"session_date": one.day.session_date.isoformat(), "tickers": one.tickers})
 
     def _write_receipt(self, receipt: Receipt | TradingReceipt, content: dict[str, Any]) -> None:
-        told = {**content, "raw_version": receipt.raw_version, "job_run_id": self.run_id}
+        told = {
+            **content,
+            "raw_version": receipt.raw_version,
+            "job_run_id": self.run_id,
+            "correlation_id": self.correlation_id,
+        }
         write_receipt(s3_client(), self.bucket, receipt, told)
 
 

@@ -2,6 +2,8 @@
 
 The same sources give the same bytes on every machine, and the SHA-256 of the bytes is in the key. So a deploy of
 unchanged code changes nothing, and a new key makes CloudFormation take the new code.
+
+The function's libraries come from the environment that runs this, in the pinned versions only: libraries.py.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from infrastructure.libraries import library_files
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -57,10 +61,16 @@ class Packages:
 
 
 def build(project: Path = PROJECT) -> Packages:
-    """Build all packages from the sources under *project*."""
+    """Build all packages from the sources under *project*, and the function's from the libraries that it pins.
+
+    Raises:
+        ConfigurationError: A library of the function is not installed as it is pinned.
+    """
     vocabulary = _sources(project, "bovespa", "*.py")
+    libraries = library_files((project / "requirements-dev.txt").read_text(encoding="utf-8"))
+    handler = vocabulary | _sources(project, "lambda_handler", "*.py")
     return Packages(
-        lambda_package=Artifact("lambda.zip", zip_files(vocabulary | _sources(project, "lambda_handler", "*.py"))),
+        lambda_package=Artifact("lambda.zip", zip_files(libraries | handler)),
         job_script=Artifact("job.py", (project / "glue" / "job.py").read_bytes()),
         job_package=Artifact("job.zip", zip_files(vocabulary | _sources(project, "glue", "*.py", "*.sql"))),
     )

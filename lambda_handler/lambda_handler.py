@@ -6,25 +6,28 @@ that is not done raises, and since every step can run twice, starting a run agai
 
 Objects that an import brings carry its id in their metadata and start nothing: the import ends with a manifest, whose
 arrival starts one run for all of them. The very version that is announced is asked for its metadata, so a session that
-is stored by the API in the middle of an import still gets its own run.
+is stored by the API in the middle of an import still gets its own run. The same metadata tells the correlation id,
+which the run is given and each log line about the object carries.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote_plus
 
 import boto3
+from aws_lambda_powertools import Logger
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from bovespa.correlation import is_correlation_id
 from bovespa.errors import ConfigurationError, UnexpectedEvent
 from bovespa.layout import (
+    CORRELATION_ID_METADATA,
     IMPORT_ID_METADATA,
     IMPORT_PREFIX,
     IMPORT_SUFFIX,
@@ -36,7 +39,7 @@ from bovespa.layout import (
     TradingDay,
 )
 
-log = logging.getLogger(__name__)
+log = Logger(service="bovespa-start-refine")
 
 _OUR_KEYS = ((RAW_PREFIX, RAW_SUFFIX), (TRADING_PREFIX, RAW_SUFFIX), (IMPORT_PREFIX, IMPORT_SUFFIX))
 
@@ -56,7 +59,27 @@ class Announcement:
     """The version that was created; None where the bucket has no versions."""
 
 
-def lambda_handler(event: Mapping[str, Any], _context: object) -> list[dict[str, str]]:
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What the metadata of an object says of how it came."""
+
+    import_id: str | None = None
+    """The import that put it, whose manifest starts its run."""
+    correlation_id: str | None = None
+    """The id of what stored it; None if it was put by hand or by older code."""
+
+
+class Context(Protocol):
+    """What Lambda tells of an invocation."""
+
+    function_name: str
+    memory_limit_in_mb: int
+    invoked_function_arn: str
+    aws_request_id: str
+
+
+@log.inject_lambda_context
+def lambda_handler(event: Mapping[str, Any], context: Context) -> list[dict[str, str]]:
     """Start the runs that *event* asks for and name them.
 
     Raises:
@@ -66,10 +89,16 @@ def lambda_handler(event: Mapping[str, Any], _context: object) -> list[dict[str,
     """
     job_name, raw_bucket = _settings(os.environ)
 
-    def import_id_of(announced: Announcement) -> str | None:
-        return import_id(_client("s3"), raw_bucket, announced)
+    def origin(announced: Announcement) -> Origin:
+        return origin_of(_client("s3"), raw_bucket, announced)
 
-    return start_runs(announcements(event, raw_bucket), job_name, _client("glue").start_job_run, import_id_of)
+    return start_runs(
+        announcements(event, raw_bucket),
+        job_name,
+        _client("glue").start_job_run,
+        origin,
+        invocation_id=context.aws_request_id,
+    )
 
 
 def announcements(event: Mapping[str, Any], raw_bucket: str) -> list[Announcement]:
@@ -93,8 +122,8 @@ def announcements(event: Mapping[str, Any], raw_bucket: str) -> list[Announcemen
     return list(dict.fromkeys(one for one in found if one is not None))
 
 
-def import_id(s3: Any, bucket: str, announced: Announcement) -> str | None:
-    """Return the id of the import that put the announced version of an object, None if none did.
+def origin_of(s3: Any, bucket: str, announced: Announcement) -> Origin:
+    """Return what the announced version of an object says of how it came.
 
     Raises:
         ClientError: S3 refused. That the version is gone is no refusal: it is none of an import's.
@@ -104,17 +133,21 @@ def import_id(s3: Any, bucket: str, announced: Announcement) -> str | None:
         found = s3.head_object(Bucket=bucket, Key=announced.key, **version)
     except ClientError as error:
         if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
-            return None
+            return Origin()
         raise
-    identifier: str | None = found["Metadata"].get(IMPORT_ID_METADATA)
-    return identifier
+    metadata = found["Metadata"]
+    followed = metadata.get(CORRELATION_ID_METADATA)
+    # Anybody who may write to the bucket can write metadata, and this becomes an argument of a run.
+    return Origin(metadata.get(IMPORT_ID_METADATA), followed if is_correlation_id(followed) else None)
 
 
 def start_runs(
     announced: Iterable[Announcement],
     job_name: str,
     start_job_run: Callable[..., Mapping[str, Any]],
-    import_id_of: Callable[[Announcement], str | None],
+    origin: Callable[[Announcement], Origin],
+    *,
+    invocation_id: str,
 ) -> list[dict[str, str]]:
     """Start one run of *job_name* for each session, trading day and import, but none for what an import brought.
 
@@ -122,7 +155,8 @@ def start_runs(
         announced: What arrived.
         job_name: The Glue job.
         start_job_run: The Glue client's method of that name.
-        import_id_of: Tells which import put an object, None for none.
+        origin: Tells how an object came; a manifest is not asked about, for its name says it.
+        invocation_id: The correlation id of a run whose object has none.
 
     Raises:
         ExceptionGroup: What kept some runs from starting, one error each; the other runs were started first.
@@ -133,19 +167,23 @@ def start_runs(
         sessions = str(one.subject)
         if sessions in started:
             continue
+        about = {"sessions": sessions, "correlation_id": invocation_id}
         try:
-            brought_by = None if isinstance(one.subject, Import) else import_id_of(one)
-            if brought_by is not None:
-                log.info("ignored an object of an import", extra={"sessions": sessions, "import_id": brought_by})
+            came = Origin(correlation_id=one.subject.import_id) if isinstance(one.subject, Import) else origin(one)
+            about["correlation_id"] = came.correlation_id or invocation_id
+            if came.import_id is not None:
+                log.info("ignored an object of an import", extra={**about, "import_id": came.import_id})
                 continue
-            answer = start_job_run(JobName=job_name, Arguments={"--sessions": sessions})
+            answer = start_job_run(
+                JobName=job_name, Arguments={"--sessions": sessions, "--correlation_id": about["correlation_id"]}
+            )
         except (BotoCoreError, ClientError) as error:
             error.add_note(f"while starting {job_name} for {sessions}")
-            log.exception("could not start a run", extra={"sessions": sessions, "job": job_name})
+            log.exception("could not start a run", extra={**about, "job": job_name})
             failures.append(error)
         else:
             run_id = answer["JobRunId"]
-            log.info("started a run", extra={"sessions": sessions, "job": job_name, "job_run_id": run_id})
+            log.info("started a run", extra={**about, "job": job_name, "job_run_id": run_id})
             started[sessions] = run_id
     if failures:
         total = len(started) + len(failures)

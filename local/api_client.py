@@ -48,17 +48,28 @@ class ApiClient:
         """What `Authorization: Bearer` takes."""
         self._http.headers["Authorization"] = f"Bearer {self.token}"
 
-    def collect(self, index_code: str) -> dict[str, Any]:
+    def collect(self, index_code: str, *, request_id: str | None = None) -> dict[str, Any]:
         """`GET /bovespaDay`: store today's session of *index_code*.
+
+        Args:
+            index_code: Which index.
+            request_id: The caller's id of the request, which then follows the session; None lets the API make one.
 
         Raises:
             ApiRefused: It could not be stored.
         """
-        return self._answer(self._http.get(f"{self._url}/bovespaDay", params={"index": index_code}, timeout=300))
+        headers = {} if request_id is None else {"X-Request-ID": request_id}
+        return self._answer(
+            self._http.get(f"{self._url}/bovespaDay", params={"index": index_code}, headers=headers, timeout=300)
+        )
 
     def state(self, session: Session) -> dict[str, Any]:
         """`GET /sessions/<index>/<date>`."""
         return self._answer(self._http.get(f"{self._url}/sessions/{session}", timeout=60))
+
+    def report(self, session: Session) -> dict[str, Any]:
+        """`GET /sessions/<index>/<date>/report`, as JSON."""
+        return self._answer(self._http.get(f"{self._url}/sessions/{session}/report", timeout=60))
 
     def wait_until_refined(self, session: Session, *, timeout_s: float = 300.0) -> None:
         """Wait until *session* is in the catalog.

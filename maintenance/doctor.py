@@ -12,7 +12,7 @@ from bovespa.clock import date_in_sao_paulo, last_finished_session
 from bovespa.errors import StorageUnavailable
 from bovespa.layout import Import, Session, TradingDay
 from bovespa.records import Provenance
-from bovespa.session_state import SESSIONS_ARGUMENT
+from bovespa.session_state import CORRELATION_ID_ARGUMENT, SESSIONS_ARGUMENT
 from maintenance.checks import Inventory, best_source, check
 from maintenance.findings import Cure, Finding, Kind
 from maintenance.inventory import InventoryReader
@@ -126,7 +126,11 @@ class Doctor:
             part = subjects[start : start + _SUBJECTS_A_RUN]
             with storage_errors(f"starting {self._glue_job}"):
                 run_id = self._glue.start_job_run(
-                    JobName=self._glue_job, Arguments={SESSIONS_ARGUMENT: ",".join(map(str, part))}
+                    JobName=self._glue_job,
+                    Arguments={
+                        SESSIONS_ARGUMENT: ",".join(map(str, part)),
+                        CORRELATION_ID_ARGUMENT: made_by.import_id,
+                    },
                 )["JobRunId"]
             days = sum(isinstance(one, TradingDay) for one in part)
             report(f"run {run_id} refines {len(part) - days} sessions and {days} trading days")

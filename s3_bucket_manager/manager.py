@@ -12,7 +12,7 @@ from bovespa.layout import Session
 from bovespa.portfolio import Portfolio, View
 from bovespa.records import Provenance, StoredSession, StoreStatus
 from s3_bucket_manager.parquet_files import to_parquet_bytes
-from s3_bucket_manager.raw_objects import Publication, RawObjects, provenance_facts
+from s3_bucket_manager.raw_objects import Publication, RawObjects, followed_by, provenance_facts
 from s3_bucket_manager.raw_parquet import portfolio_table, read_portfolio
 
 log = logging.getLogger(__name__)
@@ -49,6 +49,7 @@ class RawStore:
                 is_news=lambda stored: _replaces(portfolio, session, stored),
                 body=lambda: to_parquet_bytes(portfolio_table(portfolio, facts)),
                 facts=facts,
+                correlation_id=followed_by(provenance),
             )
         )
         if status is StoreStatus.STORED:
@@ -80,7 +81,7 @@ class RawStore:
         digest = hashlib.sha256(content).hexdigest()
         facts = _facts(portfolio, digest, session.source_key(digest), provenance)
         body = to_parquet_bytes(portfolio_table(portfolio, facts))
-        if not self._objects.put_if_still(session.raw_key, body, facts, stored):
+        if not self._objects.put_if_still(session.raw_key, body, facts, stored, followed_by(provenance)):
             raise StorageUnavailable(
                 f"Another writer changed {self._objects.uri(session.raw_key)} meanwhile. Look again."
             )

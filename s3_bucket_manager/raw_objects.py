@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from bovespa.errors import InvalidFile, StorageUnavailable
 from bovespa.imports import ImportManifest
-from bovespa.layout import IMPORT_ID_METADATA, quarantine_key
+from bovespa.layout import CORRELATION_ID_METADATA, IMPORT_ID_METADATA, quarantine_key
 from bovespa.records import Provenance, StoreStatus
 from s3_bucket_manager.aws import is_conflict, is_missing, storage_errors
 
@@ -54,6 +54,8 @@ class Publication:
     body: Callable[[], bytes]
     facts: Mapping[str, str]
     """What becomes the object's metadata; `source_sha256` is among them."""
+    correlation_id: str | None = None
+    """Becomes metadata as well. It is not among the facts, because those are in the body, too."""
     trusts_metadata: bool = True
     """Whether an object whose metadata names the same bytes is taken for what these bytes give, unread."""
 
@@ -84,7 +86,7 @@ class RawObjects:
             wanted.keep_source()
             if stored is not None and not wanted.is_news(self._body(wanted.key, stored)):
                 return StoreStatus.UNCHANGED
-            if self.put_if_still(wanted.key, wanted.body(), wanted.facts, stored):
+            if self.put_if_still(wanted.key, wanted.body(), wanted.facts, stored, wanted.correlation_id):
                 return StoreStatus.STORED
             log.warning("another writer stored this meanwhile", extra={"key": wanted.key})
         raise StorageUnavailable(f"Other writers changed {self.uri(wanted.key)} {_ATTEMPTS} times. Try again later.")
@@ -117,6 +119,7 @@ class RawObjects:
             "way": provenance.way,
             "received_at": provenance.received_at.isoformat(),
             "code_version": provenance.code_version,
+            "correlation_id": followed_by(provenance),
             "sha256": sha256,
             "size_bytes": size_bytes,
         }
@@ -172,13 +175,18 @@ class RawObjects:
                 if not is_conflict(error):
                     raise
 
-    def put_if_still(self, key: str, body: bytes, facts: Mapping[str, str], stored: Head | None) -> bool:
+    def put_if_still(
+        self, key: str, body: bytes, facts: Mapping[str, str], stored: Head | None, correlation_id: str | None
+    ) -> bool:
         """Put a Parquet object if what is there is still *stored*; return whether it was.
 
         Raises:
             StorageUnavailable: The bucket did not answer or refused.
         """
         condition = {"IfNoneMatch": "*"} if stored is None else {"IfMatch": stored.etag}
+        metadata = {name.replace("_", "-"): value for name, value in facts.items()}
+        if correlation_id is not None:
+            metadata[CORRELATION_ID_METADATA] = correlation_id
         with storage_errors(f"writing {self.uri(key)}"):
             try:
                 self._s3.put_object(
@@ -186,7 +194,7 @@ class RawObjects:
                     Key=key,
                     Body=body,
                     ContentType=_PARQUET_TYPE,
-                    Metadata={name.replace("_", "-"): value for name, value in facts.items()},
+                    Metadata=metadata,
                     **condition,
                 )
             except ClientError as error:
@@ -213,6 +221,11 @@ class RawObjects:
         with storage_errors(f"reading {self.uri(key)}"):
             content: bytes = self._s3.get_object(Bucket=self._bucket, Key=key, IfMatch=stored.etag)["Body"].read()
         return content
+
+
+def followed_by(provenance: Provenance) -> str | None:
+    """Return the correlation id of what *provenance* is of: an import's is its own id."""
+    return provenance.correlation_id or provenance.import_id
 
 
 def provenance_facts(sha256: str, source_key: str, provenance: Provenance) -> dict[str, str]:

@@ -114,7 +114,7 @@ class SessionStates:
         with storage_errors(f"asking for the runs of {self._glue_job}"):
             for _ in range(_MAX_RUN_PAGES):
                 page = self._glue.get_job_runs(JobName=self._glue_job, MaxResults=200, **token)
-                runs += [_job_run(run) for run in page["JobRuns"] if self._is_of_this_lake(run)]
+                runs += [job_run(run) for run in page["JobRuns"] if self._is_of_this_lake(run)]
                 # A second's grace, because S3 and Glue may tell whole seconds.
                 oldest = min((run["StartedOn"] for run in page["JobRuns"]), default=None)
                 reached = oldest is not None and oldest < moment - dt.timedelta(seconds=1)
@@ -132,7 +132,8 @@ class SessionStates:
         return RawObject(f"s3://{self._raw_bucket}/{session.raw_key}", found["ETag"].strip('"'), found["LastModified"])
 
 
-def _job_run(run: Mapping[str, Any]) -> JobRun:
+def job_run(run: Mapping[str, Any]) -> JobRun:
+    """Return a run of the job as Glue describes it."""
     return JobRun(
         run_id=run["Id"],
         state=run["JobRunState"],

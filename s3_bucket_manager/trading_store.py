@@ -12,7 +12,7 @@ from bovespa.layout import TradingDay, trading_year_source_key
 from bovespa.records import Provenance, StoredTradingDay, StoreStatus
 from bovespa.source_files import SourceFile
 from bovespa.trading_day import Quote
-from s3_bucket_manager.raw_objects import Publication, RawObjects, provenance_facts
+from s3_bucket_manager.raw_objects import Publication, RawObjects, followed_by, provenance_facts
 from s3_bucket_manager.trading_parquet import read_trading_day, read_trading_facts, trading_bytes
 
 log = logging.getLogger(__name__)
@@ -60,6 +60,7 @@ class TradingStore:
                 is_news=lambda stored: _replaces(quotes, day, stored),
                 body=lambda: trading_bytes(quotes, facts),
                 facts=facts,
+                correlation_id=followed_by(provenance),
                 trusts_metadata=False,
             )
         )

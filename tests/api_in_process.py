@@ -15,11 +15,12 @@ from api.ingestion import Ingestion
 from api.tokens import Tokens
 from api.trading_ingestion import TradingDayIngestion
 from app import create_app
-from bovespa.errors import InvalidPortfolio, InvalidTradingDay
+from bovespa.errors import InvalidPortfolio, InvalidTradingDay, SessionNotStored
 from bovespa.imports import ImportManifest
 from bovespa.layout import Session, TradingDay
 from bovespa.portfolio import Portfolio
 from bovespa.records import Provenance, StoredSession, StoredTradingDay, StoreStatus
+from bovespa.session_report import Evidence
 from bovespa.session_state import SessionState, State
 from bovespa.settings import Settings
 from bovespa.source_files import SourceFile
@@ -160,6 +161,19 @@ class Known:
         return [state for state in self.states if first <= state.session.session_date <= last]
 
 
+@dataclass
+class Seen:
+    """What is known beforehand of sessions."""
+
+    evidence: list[Evidence] = field(default_factory=list)
+
+    def of(self, session: Session) -> Evidence:
+        found = [one for one in self.evidence if one.state.session == session]
+        if not found:
+            raise SessionNotStored(f"Nothing is stored of {session}.")
+        return found[0]
+
+
 def client(
     fetch: Callable[[str], File] = published,
     *,
@@ -168,8 +182,9 @@ def client(
     checks: Mapping[str, Callable[[], object]] | None = None,
     now: dt.datetime = NOW,
     trading: TradingDayIngestion | None = None,
+    seen: Seen | None = None,
 ) -> DocumentedClient:
-    return client_of(ingesting(fetch, shelf), known=known, checks=checks, now=now, trading=trading)
+    return client_of(ingesting(fetch, shelf), known=known, checks=checks, now=now, trading=trading, seen=seen)
 
 
 def ingesting(fetch: Callable[[str], File], shelf: Shelf | None = None) -> Ingestion:
@@ -185,8 +200,11 @@ def client_of(
     checks: Mapping[str, Callable[[], object]] | None = None,
     now: dt.datetime = NOW,
     trading: TradingDayIngestion | None = None,
+    seen: Seen | None = None,
 ) -> DocumentedClient:
-    collaborators = Collaborators(ingestion, trading or trading_days(now=now), known or Known(), checks or {})
+    collaborators = Collaborators(
+        ingestion, trading or trading_days(now=now), known or Known(), checks or {}, seen or Seen()
+    )
     app = create_app(SETTINGS, collaborators, clock=lambda: now)
     app.test_client_class = DocumentedClient
     made = app.test_client()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import random
 from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -46,7 +49,7 @@ def expected(contents: Iterable[bytes]) -> dict[tuple[str, str, str], dict[str, 
 def test_one_request_ends_as_rows_in_sql(pipeline: Pipeline, lake: Lake) -> None:
     pipeline.stand_in.set(today=dt.date(2025, 2, 3), faults=[])
     client = ApiClient(pipeline)
-    answer = client.collect("IDIV")
+    answer = client.collect("IDIV", request_id="desk-7.IDIV")
     session = Session("IDIV", dt.date(2025, 2, 3))
     content = synthetic_csv("IDIV", dt.date(2025, 2, 3), View.SECTOR)
     file = reckoning.read(content)
@@ -69,6 +72,49 @@ def test_one_request_ends_as_rows_in_sql(pipeline: Pipeline, lake: Lake) -> None
     assert kept["Body"].read() == content, "the bytes that B3 sent are kept as they came"
     client.wait_until_refined(session)
     assert lake.rows("index_code = 'IDIV'") == expected([content])
+    assert_followed(pipeline, lake, session, "desk-7.IDIV")
+
+
+def assert_followed(pipeline: Pipeline, lake: Lake, session: Session, followed: str) -> None:
+    """The id of the request is in every station's log and in what every station wrote."""
+    cloud = pipeline.cloud
+    raw = cloud.client("s3").head_object(Bucket=lake.raw, Key=session.raw_key)
+    assert raw["Metadata"]["correlation-id"] == followed
+    (run,) = lake.runs_of(session)
+    assert run["Arguments"]["--correlation_id"] == followed
+    (receipt,) = lake.keys(session.receipts_prefix)
+    told = json.loads(cloud.client("s3").get_object(Bucket=lake.refined, Key=receipt)["Body"].read())
+    assert (told["correlation_id"], told["job_run_id"]) == (followed, run["Id"])
+    partition = cloud.client("glue").get_partition(
+        DatabaseName="bovespa",
+        TableName="portfolio",
+        PartitionValues=[session.index_code, str(session.session_date), min(lake.tickers_in_files(session))],
+    )["Partition"]
+    assert partition["Parameters"] == {"correlation_id": followed, "job_run_id": run["Id"]}
+    client = ApiClient(pipeline)
+    assert client.state(session)["correlation_id"] == followed
+    report = client.report(session)
+    assert (report["correlation_id"], report["run"]["id"], report["run"]["correlation_id"]) == (
+        followed,
+        run["Id"],
+        followed,
+    )
+    assert {check["result"] for check in report["checks"]} == {"passed"}
+    assert report["timings"]["total_s"] > 0
+
+    api = [line for line in log_lines(cloud.work_dir / "api.log") if line.get("correlation_id") == followed]
+    assert [line["message"] for line in api] == ["stored session", "ingested", "answered"]
+    job = log_lines(cloud.work_dir / f"run-{run['Id']}.log")
+    assert {"started", "refining", "published"} <= {line["message"] for line in job}
+    assert {(line["correlation_id"], line["job_run_id"], line["service"]) for line in job} == {
+        (followed, run["Id"], "bovespa-refine")
+    }
+
+
+def log_lines(path: Path) -> list[dict[str, Any]]:
+    """The JSON lines of a log, without what the JVM says in between."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines if line.startswith("{")]
 
 
 def test_a_weekend_run_stores_mondays_session_and_the_next_run_changes_nothing(pipeline: Pipeline, lake: Lake) -> None:

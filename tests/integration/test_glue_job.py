@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,11 +29,10 @@ def _quiet_lake() -> Iterator[Lake]:
         yield lake
 
 
-def refine(lake: Lake, *sessions: Session) -> tuple[str, str]:
+def refine(lake: Lake, *sessions: Session, **arguments: str) -> tuple[str, str]:
     """Run the job over *sessions* and return its state and message."""
-    run_id = lake.cloud.client("glue").start_job_run(
-        JobName="bovespa-refine", Arguments={"--sessions": ",".join(map(str, sessions))}
-    )["JobRunId"]
+    given = {"--sessions": ",".join(map(str, sessions))} | {f"--{name}": value for name, value in arguments.items()}
+    run_id = lake.cloud.client("glue").start_job_run(JobName="bovespa-refine", Arguments=given)["JobRunId"]
     lake.wait_until_idle()
     run = lake.cloud.client("glue").get_job_run(JobName="bovespa-refine", RunId=run_id)["JobRun"]
     return run["JobRunState"], run["ErrorMessage"]
@@ -108,10 +108,27 @@ def test_a_run_over_an_import_refines_the_sessions_of_its_manifest(quiet_lake: L
 
 def test_a_second_run_writes_no_object_again(quiet_lake: Lake) -> None:
     session = quiet_lake.store(synthetic_csv("IEEX", dt.date(2025, 2, 3)))
-    assert refine(quiet_lake, session) == ("SUCCEEDED", "")
-    before = quiet_lake.versions(session.refined_prefix)
-    assert refine(quiet_lake, session) == ("SUCCEEDED", "")
-    assert quiet_lake.versions(session.refined_prefix) == before
+    assert refine(quiet_lake, session, correlation_id="desk-7") == ("SUCCEEDED", "")
+    data = ("portfolio/", "holdings/", "sessions/", "sectors/")
+    before, registered = [quiet_lake.versions(prefix) for prefix in data], parameters(quiet_lake, session)
+    assert [one["correlation_id"] for one in registered] == ["desk-7"] * len(registered)
+    # Who asks does not matter: the receipt names the newest run, and nothing else is touched.
+    assert refine(quiet_lake, session, correlation_id="desk-8") == ("SUCCEEDED", "")
+    assert [quiet_lake.versions(prefix) for prefix in data] == before
+    assert parameters(quiet_lake, session) == registered
+    (receipt,) = quiet_lake.keys(session.receipts_prefix)
+    told = json.loads(quiet_lake.cloud.client("s3").get_object(Bucket=quiet_lake.refined, Key=receipt)["Body"].read())
+    assert told["correlation_id"] == "desk-8"
+
+
+def parameters(lake: Lake, session: Session) -> list[dict[str, str]]:
+    """What the partitions of a session say of who registered them."""
+    pages = (
+        lake.cloud.client("glue")
+        .get_paginator("get_partitions")
+        .paginate(DatabaseName="bovespa", TableName="portfolio", Expression=f"index_code = '{session.index_code}'")
+    )
+    return [partition["Parameters"] for page in pages for partition in page["Partitions"]]
 
 
 def test_an_object_that_changes_during_a_run_makes_the_run_start_over(quiet_lake: Lake) -> None:

@@ -196,6 +196,30 @@ def test_the_same_bytes_again_write_nothing(s3: Any, raw_bucket: str):
     assert len(before) == 2
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (replace(PROVENANCE, correlation_id="desk-7"), "desk-7"),
+        (replace(PROVENANCE, import_id="20250203T120000-0f"), "20250203T120000-0f"),
+        (PROVENANCE, None),
+    ],
+)
+def test_the_id_of_what_stored_a_session_is_metadata_and_no_part_of_the_file(
+    given: Provenance, kept: str | None, s3: Any, raw_bucket: str
+):
+    store = RawStore(s3, raw_bucket)
+    store.store(parse_csv(SECTOR_CSV), SECTOR_CSV, given)
+    found = s3.get_object(Bucket=raw_bucket, Key=SESSION.raw_key)
+    assert found["Metadata"].get("correlation-id") == kept
+    content = found["Body"].read()
+    assert "correlation_id" not in read_facts(content)
+    # The next caller's id is told in the logs only: what is stored stays as it is, and stays the first one's.
+    again = store.store(parse_csv(SECTOR_CSV), SECTOR_CSV, replace(given, correlation_id="desk-8"))
+    assert again.status is StoreStatus.UNCHANGED
+    found = s3.get_object(Bucket=raw_bucket, Key=SESSION.raw_key)
+    assert (found["Metadata"].get("correlation-id"), found["Body"].read()) == (kept, content)
+
+
 def test_the_code_view_never_replaces_the_sector_view_but_its_bytes_are_kept(s3: Any, raw_bucket: str):
     store = RawStore(s3, raw_bucket)
     store.store(parse_csv(SECTOR_CSV), SECTOR_CSV, PROVENANCE)
@@ -317,6 +341,7 @@ def test_a_refused_file_is_kept_beside_the_reason(s3: Any, raw_bucket: str):
         "way": "page",
         "received_at": "2025-02-22T12:00:00+00:00",
         "code_version": __version__,
+        "correlation_id": None,
         "sha256": digest,
         "size_bytes": len(content),
     }

@@ -22,7 +22,7 @@ from api.passwords import Passwords, hash_password
 from app import create_app
 from bovespa.errors import ConfigurationError
 from bovespa.settings import Settings
-from tests.api_in_process import NOW, PASSWORD, SETTINGS, Known, bearer, ingesting, published, trading_days
+from tests.api_in_process import NOW, PASSWORD, SETTINGS, Known, Seen, bearer, ingesting, published, trading_days
 from tests.documented_client import DocumentedClient
 
 HOME, ELSEWHERE = "192.0.2.1", "198.51.100.7"
@@ -45,7 +45,7 @@ class Clock:
 
 
 def api(clock: Clock | None = None, **settings: Any) -> DocumentedClient:
-    collaborators = Collaborators(ingesting(published), trading_days(), Known(), {})
+    collaborators = Collaborators(ingesting(published), trading_days(), Known(), {}, Seen())
     app = create_app(replace(SETTINGS, **settings), collaborators, clock=clock or Clock())
     app.test_client_class = DocumentedClient
     made = app.test_client()

@@ -24,7 +24,7 @@ from schemathesis.specs.openapi.checks import (
 from api.application import Collaborators
 from api.openapi import DOCUMENT
 from app import create_app
-from tests.api_in_process import NOW, SETTINGS, Known, bearer, ingesting, published, trading_days
+from tests.api_in_process import NOW, SETTINGS, Known, Seen, bearer, ingesting, published, trading_days
 
 EXAMPLES = 10
 """Of each operation and mode; the same ones in every run."""
@@ -55,7 +55,7 @@ OPERATIONS = [
 def schema() -> Any:
     load_all_checks()
     generous = replace(SETTINGS, logins_per_minute=10**5, fetches_per_minute=10**5, requests_per_minute=10**5)
-    collaborators = Collaborators(ingesting(published), trading_days(), Known(), {})
+    collaborators = Collaborators(ingesting(published), trading_days(), Known(), {}, Seen())
     return schemathesis.openapi.from_wsgi("/openapi.json", create_app(generous, collaborators, clock=lambda: NOW))
 
 

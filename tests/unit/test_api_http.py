@@ -35,6 +35,7 @@ from tests.api_in_process import (
     SETTINGS,
     File,
     Known,
+    Seen,
     Shelf,
     bearer,
     client,
@@ -126,7 +127,7 @@ def test_a_body_of_the_largest_size_is_read():
 def test_a_password_in_the_clear_among_the_hashes_stops_the_start():
     settings = Settings("raw", "refined", "x" * 32, {"ana": PASSWORD})
     with pytest.raises(ConfigurationError, match="ana") as caught:
-        create_app(settings, Collaborators(ingesting(published), trading_days(), Known(), {}))
+        create_app(settings, Collaborators(ingesting(published), trading_days(), Known(), {}, Seen()))
     assert PASSWORD not in str(caught.value)
 
 
@@ -159,7 +160,8 @@ def test_every_route_but_the_public_ones_wants_a_token():
     app = client().application
     public = {"/login", "/health", "/openapi.json", "/docs"}
     routes = {rule.rule.replace("<", "{").replace(">", "}") for rule in app.url_map.iter_rules()}
-    assert routes - public == {"/bovespaDay", "/tradingDay", "/sessions", "/sessions/{index}/{date}"}
+    session = "/sessions/{index}/{date}"
+    assert routes - public == {"/bovespaDay", "/tradingDay", "/sessions", session, f"{session}/report"}
     for rule in app.url_map.iter_rules():
         path = rule.rule.replace("<index>", "IBOV").replace("<date>", "2025-02-24")
         answer = client().open(path, method=min((rule.methods or set()) - {"HEAD", "OPTIONS"}))
@@ -171,10 +173,10 @@ def test_every_route_but_the_public_ones_wants_a_token():
 
 def test_the_answer_has_exactly_the_fields_of_the_contract():
     shelf = Shelf()
-    answer = client(shelf=shelf).get("/bovespaDay", headers=bearer())
+    answer = client(shelf=shelf).get("/bovespaDay", headers={**bearer(), "X-Request-ID": "desk-7"})
     assert answer.status_code == 200
     file = published("IBOV")
-    provenance = Provenance("IBOV", file.file_name, file.url, file.received_at, file.way)
+    provenance = Provenance("IBOV", file.file_name, file.url, file.received_at, file.way, correlation_id="desk-7")
     assert shelf.stored == [(Session("IBOV", MONDAY), provenance)]
     body = answer.get_json()
     assert list(body) == [

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import json
+import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import quote_plus
@@ -15,8 +18,10 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from bovespa.errors import ConfigurationError, UnexpectedEvent
 from bovespa.layout import Import, Session, TradingDay
+from bovespa.log_lines import JsonFormatter
 from lambda_handler import lambda_handler as function
-from lambda_handler.lambda_handler import Announcement, announcements, import_id, lambda_handler, start_runs
+from lambda_handler.lambda_handler import Announcement, Origin, announcements, lambda_handler, origin_of
+from lambda_handler.lambda_handler import start_runs as start_runs_of
 
 BUCKET = "bovespa-raw-111122223333-sa-east-1"
 FIRST = Session("IBOV", dt.date(2025, 2, 3))
@@ -64,8 +69,34 @@ def arrival(subject: Session | TradingDay | Import, version_id: str | None = "v1
     return Announcement(subject, subject.key if isinstance(subject, Import) else subject.raw_key, version_id)
 
 
-def nobodys(_announced: Announcement) -> None:
-    """No object came with an import."""
+INVOCATION = "8f507cfc-xmpl-4697-b07a-ac58fc914c95"
+FOLLOWED = "desk-7"
+
+
+@dataclass(frozen=True)
+class Context:
+    """What Lambda tells of an invocation."""
+
+    function_name: str = "bovespa-start-refine"
+    memory_limit_in_mb: int = 256
+    invoked_function_arn: str = "arn:aws:lambda:sa-east-1:111122223333:function:bovespa-start-refine"
+    aws_request_id: str = INVOCATION
+
+
+def start_runs(
+    announced: list[Announcement], job_name: str, runs: Any, origin: Callable[[Announcement], Origin]
+) -> list[dict[str, str]]:
+    return start_runs_of(announced, job_name, runs, origin, invocation_id=INVOCATION)
+
+
+def nobodys(_announced: Announcement) -> Origin:
+    """No object came with an import, and all with one request."""
+    return Origin(correlation_id=FOLLOWED)
+
+
+def brought(objects: Mapping[Announcement, str]) -> Callable[[Announcement], Origin]:
+    """Some objects came with an import."""
+    return lambda announced: Origin(objects[announced], objects[announced]) if announced in objects else Origin()
 
 
 class Runs:
@@ -242,8 +273,8 @@ def test_each_session_starts_one_run() -> None:
         {"sessions": "SMLL/2025-02-04", "job_run_id": "jr_SMLL/2025-02-04"},
     ]
     assert runs.requests == [
-        {"JobName": "bovespa-refine", "Arguments": {"--sessions": "IBOV/2025-02-03"}},
-        {"JobName": "bovespa-refine", "Arguments": {"--sessions": "SMLL/2025-02-04"}},
+        {"JobName": "bovespa-refine", "Arguments": {"--sessions": "IBOV/2025-02-03", "--correlation_id": FOLLOWED}},
+        {"JobName": "bovespa-refine", "Arguments": {"--sessions": "SMLL/2025-02-04", "--correlation_id": FOLLOWED}},
     ]
 
 
@@ -269,18 +300,48 @@ def test_an_error_of_ours_is_not_taken_for_one_of_glue() -> None:
         start_runs([arrival(FIRST)], "bovespa-refine", Runs(IBOV=ZeroDivisionError()), nobodys)
 
 
-def test_a_started_run_is_logged_with_its_session_and_id(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO")
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[dict[str, Any]]]:
+    """What the function writes, line by line."""
+    written = io.StringIO()
+    monkeypatch.setattr(function.log.registered_handler, "stream", written)
+    return lambda: [json.loads(line) for line in written.getvalue().splitlines()]
+
+
+def test_a_started_run_is_logged_with_its_session_and_ids(lines: Callable[[], list[dict[str, Any]]]) -> None:
     start_runs([arrival(FIRST)], "bovespa-refine", Runs(), nobodys)
-    (line,) = caplog.records
-    assert (line.__dict__["sessions"], line.__dict__["job_run_id"]) == ("IBOV/2025-02-03", "jr_IBOV/2025-02-03")
+    (line,) = lines()
+    assert {name: line[name] for name in ("service", "level", "sessions", "job_run_id", "correlation_id")} == {
+        "service": "bovespa-start-refine",
+        "level": "INFO",
+        "sessions": "IBOV/2025-02-03",
+        "job_run_id": "jr_IBOV/2025-02-03",
+        "correlation_id": FOLLOWED,
+    }
+
+
+def test_a_run_that_cannot_start_is_logged_under_the_id_of_its_session(
+    lines: Callable[[], list[dict[str, Any]]],
+) -> None:
+    throttled = ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow"}}, "StartJobRun")
+    with pytest.raises(ExceptionGroup):
+        start_runs([arrival(FIRST)], "bovespa-refine", Runs(IBOV=throttled), nobodys)
+    (line,) = lines()
+    assert (line["level"], line["correlation_id"], line["exception_name"]) == ("ERROR", FOLLOWED, "ClientError")
+
+
+def test_the_names_of_the_fields_are_those_of_the_other_programs(lines: Callable[[], list[dict[str, Any]]]) -> None:
+    start_runs([arrival(FIRST)], "bovespa-refine", Runs(), nobodys)
+    (line,) = lines()
+    ours = JsonFormatter("x", {"correlation_id": "y"}).format(logging.makeLogRecord({"msg": "z"}))
+    assert set(json.loads(ours)) - {"logger"} <= set(line)
 
 
 def test_every_missing_setting_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GLUE_JOB_NAME", "RAW_BUCKET_NAME"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(ConfigurationError, match="GLUE_JOB_NAME, RAW_BUCKET_NAME"):
-        lambda_handler(event(record(FIRST.raw_key)), None)
+        lambda_handler(event(record(FIRST.raw_key)), Context())
 
 
 def test_a_manifest_asks_for_one_run_over_its_import() -> None:
@@ -289,9 +350,10 @@ def test_a_manifest_asks_for_one_run_over_its_import() -> None:
         Announcement(made_by, made_by.key, "096fKKXTRTtl3on89fVO.nfljtsv6qko")
     ]
     runs = Runs()
-    # A manifest is never asked who brought it.
+    # A manifest is never asked who brought it: the import's own id is what follows it.
+    arguments = {"--sessions": f"import:{made_by.import_id}", "--correlation_id": made_by.import_id}
     start_runs([arrival(made_by)], "bovespa-refine", runs, {}.__getitem__)
-    assert runs.requests == [{"JobName": "bovespa-refine", "Arguments": {"--sessions": f"import:{made_by.import_id}"}}]
+    assert runs.requests == [{"JobName": "bovespa-refine", "Arguments": arguments}]
 
 
 @pytest.mark.parametrize("key", ["imports/.json", "imports/a/b.json", "imports/ç.json"])
@@ -302,19 +364,19 @@ def test_a_key_that_looks_like_a_manifest_and_is_not_is_an_error(key: str) -> No
 
 def test_a_trading_day_starts_its_run_unless_an_import_brought_it() -> None:
     runs = Runs()
-    brought = {arrival(DAY, "v1"): "0f"}
-    start_runs([arrival(DAY, "v1"), arrival(DAY, "v2")], "bovespa-refine", runs, brought.get)
-    assert [request["Arguments"] for request in runs.requests] == [{"--sessions": "trading/2025-02-04"}]
+    origin = brought({arrival(DAY, "v1"): "0f"})
+    start_runs([arrival(DAY, "v1"), arrival(DAY, "v2")], "bovespa-refine", runs, origin)
+    assert [request["Arguments"]["--sessions"] for request in runs.requests] == ["trading/2025-02-04"]
 
 
-def test_an_object_that_an_import_brought_starts_nothing_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO")
+def test_an_object_that_an_import_brought_starts_nothing_and_says_so(
+    lines: Callable[[], list[dict[str, Any]]],
+) -> None:
     runs = Runs()
-    brought = {arrival(FIRST): "0f"}
-    started = start_runs([arrival(FIRST), arrival(SECOND)], "bovespa-refine", runs, brought.get)
+    started = start_runs([arrival(FIRST), arrival(SECOND)], "bovespa-refine", runs, brought({arrival(FIRST): "0f"}))
     assert [one["sessions"] for one in started] == [str(SECOND)]
-    (line,) = [line for line in caplog.records if "ignored" in line.message]
-    assert (line.__dict__["sessions"], line.__dict__["import_id"]) == (str(FIRST), "0f")
+    (line,) = [line for line in lines() if "ignored" in line["message"]]
+    assert (line["sessions"], line["import_id"], line["correlation_id"]) == (str(FIRST), "0f", "0f")
 
 
 def test_of_two_versions_in_one_event_only_the_one_that_no_import_brought_counts() -> None:
@@ -322,9 +384,9 @@ def test_of_two_versions_in_one_event_only_the_one_that_no_import_brought_counts
     both = [arrival(FIRST, "imported"), arrival(FIRST, "collected"), arrival(FIRST, "again")]
     asked: list[str | None] = []
 
-    def brought_by(announced: Announcement) -> str | None:
+    def brought_by(announced: Announcement) -> Origin:
         asked.append(announced.version_id)
-        return "0f" if announced.version_id == "imported" else None
+        return Origin("0f") if announced.version_id == "imported" else Origin()
 
     start_runs(both, "bovespa-refine", runs, brought_by)
     assert [request["Arguments"]["--sessions"] for request in runs.requests] == [str(FIRST)]
@@ -337,10 +399,10 @@ def test_an_object_that_s3_does_not_show_keeps_no_other_run_from_starting() -> N
         "HeadObject",
     )
 
-    def brought_by(announced: Announcement) -> str | None:
+    def brought_by(announced: Announcement) -> Origin:
         if announced.subject == FIRST:
             raise refused
-        return None
+        return Origin()
 
     runs = Runs()
     with pytest.raises(ExceptionGroup, match="1 of 2 runs") as raised:
@@ -368,16 +430,18 @@ def glue(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
         def do_HEAD(self) -> None:
             """S3's answer: an object that no import brought."""
             self.send_response(404 if "gone" in self.path else 403 if "secret" in self.path else 200)
-            for name in ("import-id", "way"):
+            for name in ("import-id", "correlation-id", "way"):
                 if name in self.path:
                     self.send_header(f"x-amz-meta-{name}", "0f")
+            if "malformed" in self.path:
+                self.send_header("x-amz-meta-correlation-id", "--sessions all")
             self.end_headers()
 
         def log_message(self, *_arguments: object) -> None:
             """Keep the test's output clean."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Glue) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
         monkeypatch.setenv("GLUE_JOB_NAME", "bovespa-refine")
@@ -389,33 +453,43 @@ def glue(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
         thread.join()
 
 
-@pytest.mark.parametrize(("version_id", "found"), [("v-import-id", "0f"), ("v-way", None), ("v-gone", None)])
-def test_the_announced_version_tells_which_import_brought_it(
-    glue: list[dict[str, Any]], version_id: str, found: str | None
-) -> None:
+@pytest.mark.parametrize(
+    ("version_id", "found"),
+    [
+        ("v-import-id", Origin(import_id="0f")),
+        ("v-correlation-id", Origin(correlation_id="0f")),
+        ("v-import-id-correlation-id", Origin("0f", "0f")),
+        ("v-way", Origin()),
+        ("v-gone", Origin()),
+        # It would become an argument of the job.
+        ("v-malformed", Origin()),
+    ],
+)
+def test_the_announced_version_tells_how_it_came(glue: list[dict[str, Any]], version_id: str, found: Origin) -> None:
     assert glue == []
-    assert import_id(function._client("s3"), BUCKET, arrival(FIRST, version_id)) == found
-    assert import_id(function._client("s3"), BUCKET, arrival(FIRST, None)) is None
+    assert origin_of(function._client("s3"), BUCKET, arrival(FIRST, version_id)) == found
+    assert origin_of(function._client("s3"), BUCKET, arrival(FIRST, None)) == Origin()
 
 
 def test_a_version_that_may_not_be_seen_is_an_error(glue: list[dict[str, Any]]) -> None:
     assert glue == []
     with pytest.raises(ClientError, match="403"):
-        import_id(function._client("s3"), BUCKET, arrival(FIRST, "secret"))
+        origin_of(function._client("s3"), BUCKET, arrival(FIRST, "secret"))
 
 
 def test_the_function_asks_glue_again_when_it_is_throttled(glue: list[dict[str, Any]]) -> None:
-    answer = lambda_handler(event(record(FIRST.raw_key)), None)
+    answer = lambda_handler(event(record(FIRST.raw_key)), Context())
     assert answer == [{"sessions": "IBOV/2025-02-03", "job_run_id": "jr_2"}]
     wanted = {
         "operation": "AWSGlue.StartJobRun",
         "JobName": "bovespa-refine",
-        "Arguments": {"--sessions": "IBOV/2025-02-03"},
+        # The object says nothing of who stored it.
+        "Arguments": {"--sessions": "IBOV/2025-02-03", "--correlation_id": INVOCATION},
     }
     assert glue == [wanted, wanted]
 
 
 def test_an_event_in_which_one_record_is_wrong_starts_nothing(glue: list[dict[str, Any]]) -> None:
     with pytest.raises(UnexpectedEvent):
-        lambda_handler(event(record(FIRST.raw_key), record("portfolio/x.parquet")), None)
+        lambda_handler(event(record(FIRST.raw_key), record("portfolio/x.parquet")), Context())
     assert glue == []

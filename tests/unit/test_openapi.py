@@ -13,7 +13,7 @@ from api.openapi import DOCUMENT
 from api.problems import KINDS
 from app import create_app
 from bovespa.settings import Settings
-from tests.api_in_process import SETTINGS, Known, ingesting, published, trading_days
+from tests.api_in_process import SETTINGS, Known, Seen, ingesting, published, trading_days
 
 OPERATIONS = [
     pytest.param(path, method, operation, id=f"{method} {path}")
@@ -32,7 +32,7 @@ def codes(operation) -> set[str]:
 
 
 def routes(settings: Settings = SETTINGS):
-    app = create_app(settings, Collaborators(ingesting(published), trading_days(), Known(), {}))
+    app = create_app(settings, Collaborators(ingesting(published), trading_days(), Known(), {}, Seen()))
     return {
         (rule.rule.replace("<", "{").replace(">", "}"), method.lower()): rule.endpoint
         for rule in app.url_map.iter_rules()

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.metadata
 import io
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,7 +15,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import typing_extensions
 
+from bovespa.errors import ConfigurationError
+from infrastructure.libraries import FUNCTION_LIBRARIES, library_files
 from infrastructure.package import PROJECT, Artifact, build, zip_files
 
 
@@ -20,6 +27,7 @@ def copy(tmp_path: Path) -> Path:
     """The packaged folders in another place, where a test may change them."""
     for package in ("bovespa", "glue", "lambda_handler"):
         shutil.copytree(PROJECT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(PROJECT / "requirements-dev.txt", tmp_path)
     return tmp_path
 
 
@@ -73,23 +81,95 @@ def test_the_packages_hold_their_sources_and_nothing_else(copy: Path) -> None:
         path.relative_to(PROJECT).as_posix() for path in (PROJECT / "glue").iterdir() if path.suffix in (".py", ".sql")
     }
     handler = {f"lambda_handler/{name}.py" for name in ("__init__", "lambda_handler", "watch")}
-    assert names(packages.lambda_package.content) == vocabulary | handler
+    library = re.compile(r"(aws_lambda_powertools|jmespath)/[\w/]+\.py|typing_extensions\.py|.+\.dist-info/.*LICENSE")
+    assert {name for name in names(packages.lambda_package.content) if not library.fullmatch(name)} == (
+        vocabulary | handler
+    )
     assert names(packages.job_package.content) == vocabulary | job
     assert "glue/transformations.sql" in job
 
 
-def test_the_function_starts_from_its_zip_alone(tmp_path: Path) -> None:
+LAMBDA_HAS = ("boto3", "botocore", "dateutil", "s3transfer", "six", "urllib3", "brotli", "certifi")
+"""What AWS's runtime brings with boto3, and what boto3 takes if it happens to be there."""
+
+START = f"""
+import json, sys
+from lambda_handler.lambda_handler import lambda_handler
+stray = {{
+    name.partition(".")[0] for name, module in sys.modules.items()
+    if "site-packages" in (getattr(module, "__file__", None) or "")
+}}
+print(json.dumps([lambda_handler.__module__, sorted(stray - {{*{LAMBDA_HAS!r}}})]))
+"""
+
+
+def test_the_function_starts_from_its_zip_and_what_lambda_has_alone(tmp_path: Path) -> None:
     with zipfile.ZipFile(io.BytesIO(build().lambda_package.content)) as archive:
         archive.extractall(tmp_path)
     done = subprocess.run(
-        [sys.executable, "-c", "from lambda_handler.lambda_handler import lambda_handler as f; print(f.__module__)"],
+        [sys.executable, "-c", START],
         cwd=tmp_path,
         env={"PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert (done.stdout.strip(), done.stderr) == ("lambda_handler.lambda_handler", "")
+    assert done.stderr == ""
+    module, stray = json.loads(done.stdout)
+    # A .pth file of the environment may import things of its own before any of ours.
+    assert (module, [name for name in stray if not name.startswith("_")]) == ("lambda_handler.lambda_handler", [])
+
+
+def test_the_package_of_the_function_stays_small() -> None:
+    assert len(build().lambda_package.content) < 3_000_000
+
+
+LOCK = (PROJECT / "requirements-dev.txt").read_text(encoding="utf-8")
+
+
+def test_a_library_of_another_version_than_the_pinned_one_is_not_packed() -> None:
+    other = re.sub(r"^jmespath==\S+", "jmespath==0.0.1", LOCK, flags=re.MULTILINE)
+    with pytest.raises(ConfigurationError, match=r"jmespath [\d.]+ is installed, and 0\.0\.1 is pinned"):
+        library_files(other)
+
+
+def test_a_library_without_a_pin_is_not_packed() -> None:
+    with pytest.raises(ConfigurationError, match="aws-lambda-powertools is not pinned"):
+        library_files(LOCK.replace("aws-lambda-powertools==", "other=="))
+
+
+def test_a_library_that_is_not_installed_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    with pytest.raises(ConfigurationError, match="is not installed here"):
+        library_files(LOCK)
+
+
+def test_a_library_that_somebody_altered_is_not_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("aws_lambda_powertools", "jmespath"):
+        shutil.copytree(Path(importlib.import_module(name).__path__[0]), tmp_path / name)
+    shutil.copy(typing_extensions.__file__, tmp_path)
+    for name in FUNCTION_LIBRARIES:
+        found = Path(str(importlib.metadata.distribution(name).locate_file("")))
+        (folder,) = found.glob(f"{name.replace('-', '_')}-*.dist-info")
+        shutil.copytree(folder, tmp_path / folder.name)
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    intact = library_files(LOCK)
+    assert "jmespath/parser.py" in intact
+    with (tmp_path / "jmespath" / "parser.py").open("a") as file:
+        file.write("# changed\n")
+    with pytest.raises(ConfigurationError, match=r"jmespath/parser\.py is not as its wheel brought it"):
+        library_files(LOCK)
+
+
+def test_a_compiled_library_is_not_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "aws_lambda_powertools-3.37.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Name: aws-lambda-powertools\nVersion: 3.37.0\n")
+    (folder / "WHEEL").write_text("Root-Is-Purelib: false\nTag: cp311-cp311-manylinux_2_17_x86_64\n")
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    lock = re.sub(r"^aws-lambda-powertools==\S+", "aws-lambda-powertools==3.37.0", LOCK, flags=re.MULTILINE)
+    with pytest.raises(ConfigurationError, match="compiled for one kind of machine"):
+        library_files(lock)
 
 
 def test_the_job_finds_its_sql_inside_the_zip(tmp_path: Path) -> None:
