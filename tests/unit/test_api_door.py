@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import logging
 import statistics
 import threading
@@ -21,6 +22,7 @@ from api.lockout import FIRST_LOCK_S, FREE_FAILURES, MAX_LOCK_S, Lockout
 from api.passwords import Passwords, hash_password
 from app import create_app
 from bovespa.errors import ConfigurationError
+from bovespa.log_lines import log_handler
 from bovespa.settings import Settings
 from tests.api_in_process import NOW, PASSWORD, SETTINGS, Known, Seen, bearer, ingesting, published, trading_days
 from tests.documented_client import DocumentedClient
@@ -60,7 +62,8 @@ def log_in(
         "/login",
         json={"username": user, "password": password},
         environ_overrides={"REMOTE_ADDR": address},
-        headers=headers,
+        # Told back in the answer, and another each time unless it is given.
+        headers={"X-Request-ID": "door"} | headers,
     )
 
 
@@ -373,18 +376,12 @@ def test_a_whole_day_at_the_door_leaves_no_secret_in_the_log(caplog: pytest.LogC
         assert not [record for record in records if secret in record], secret
 
 
-def test_what_a_caller_writes_cannot_forge_a_line_of_the_log(caplog: pytest.LogCaptureFixture):
+@pytest.mark.parametrize("log_format", ["json", "text"])
+def test_what_a_caller_writes_cannot_forge_a_line_of_the_log(log_format: str, caplog: pytest.LogCaptureFixture):
     caplog.set_level(logging.INFO)
     api().get("/sessions/IBOV%0d%0aforged/2025-02-24", headers=bearer())
-    formatter = app_formatter()
-    lines = [formatter.format(record) for record in caplog.records if record.name.startswith("api")]
+    handler = log_handler(log_format, service="api", stream=io.StringIO())
+    lines = [handler.format(record) for record in caplog.records if record.name.startswith("api")]
     assert lines
     assert not [line for line in lines if "\n" in line or "\r" in line]
     assert any("forged" in line for line in lines)
-
-
-def app_formatter() -> logging.Formatter:
-    """The formatter that the entry points use."""
-    import app  # noqa: PLC0415 - the module, beside its function above
-
-    return app._FieldFormatter("%(message)s")

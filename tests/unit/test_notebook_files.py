@@ -171,10 +171,11 @@ def test_tiles_of_the_treemap_have_exactly_their_area_and_do_not_overlap() -> No
     assert (names["ink_on"]("#F0E442"), names["ink_on"]("#0072B2")) == ("#222222", "#FFFFFF")
 
 
-def test_pictures_of_the_documentation_are_small() -> None:
+def test_pictures_of_the_documentation_are_small_and_shown() -> None:
     pictures = sorted((PROJECT / "docs" / "images").glob("*.png"))
-    text = (PROJECT / "docs" / "notebooks.md").read_text(encoding="utf-8")
+    documents = [PROJECT / "README.md", *(PROJECT / "docs").glob("*.md")]
+    text = "".join(path.read_text(encoding="utf-8") for path in documents)
     assert pictures
     for path in pictures:
         assert Path(path).stat().st_size < 150_000
-        assert f"(images/{path.name})" in text
+        assert f"images/{path.name})" in text

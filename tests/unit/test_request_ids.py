@@ -12,12 +12,22 @@ import pytest
 from click.testing import CliRunner
 
 from api.commands import ingest_command
-from api.ingestion import Ingestion
 from api.trading_commands import ingest_trading_day_command
 from bovespa.correlation import correlation_id, is_correlation_id
 from bovespa.errors import StorageUnavailable
 from bovespa.log_lines import log_handler
-from tests.api_in_process import NOW, PASSWORD, SETTINGS, Shelf, TradingShelf, bearer, client, published, trading_days
+from tests.api_in_process import (
+    NOW,
+    PASSWORD,
+    SETTINGS,
+    Shelf,
+    TradingShelf,
+    bearer,
+    client,
+    ingesting,
+    published,
+    trading_days,
+)
 
 Lines = Callable[[], list[dict[str, Any]]]
 
@@ -88,7 +98,7 @@ def test_a_trading_day_is_stored_under_the_id() -> None:
 
 def test_each_index_of_a_command_has_an_id_of_its_own() -> None:
     shelf = Shelf()
-    command = ingest_command(Ingestion(published, shelf))
+    command = ingest_command(ingesting(published, shelf))
     assert CliRunner().invoke(command, ["--index", "IBOV", "--index", "SMLL"]).exit_code == 0
     ids = [provenance.correlation_id for _, provenance in shelf.stored]
     assert len(set(ids)) == 2
