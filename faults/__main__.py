@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -33,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.list:
         print_table(COLUMNS[:3], [(fault.name, fault.injected, fault.expected) for fault in chosen])
         return 0
+    # As Ctrl-C: what was started is stopped on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     outcomes = try_all(chosen, Progress())
     if arguments.json:
         sys.stdout.write(json.dumps({"outcomes": [one.as_json() for one in outcomes]}) + "\n")

@@ -18,6 +18,9 @@ from infrastructure.athena import QueryFailed
 from local.athena import ask
 from local.cloud import Cloud
 
+_PAUSE_S = 0.02
+"""Between two questions, so that the reader leaves the machine to what it watches."""
+
 Held = tuple[int, str]
 """Quantity and participation of a row, as the file has them."""
 
@@ -45,13 +48,12 @@ class Watch:
         with self._turn:
             self.versions.setdefault(portfolio.session_date, []).append(version)
 
-    def check(self, rows: Iterable[Mapping[str, Any]], *, asked_s: float, answered_s: float) -> None:
+    def check(self, rows: Iterable[Mapping[str, Any]], *, asked_s: float) -> None:
         """Judge one answer.
 
         Args:
             rows: With `session_date`, `ticker`, `theoretical_quantity`, `participation_pct`.
             asked_s: When it was asked for, monotonic.
-            answered_s: When it came.
         """
         sessions: defaultdict[dt.date, list[tuple[str, Held]]] = defaultdict(list)
         for row in rows:
@@ -69,7 +71,6 @@ class Watch:
                 self._mixed_since = None
             elif self._mixed_since is None:
                 self._mixed_since = asked_s
-            self._last_s = answered_s
 
     def _is_whole(self, day: dt.date, found: list[tuple[str, Held]]) -> bool:
         twice = [ticker for ticker, count in Counter(ticker for ticker, _ in found).items() if count > 1]
@@ -106,7 +107,8 @@ def reading(cloud: Cloud, index_code: str, watch: Watch) -> Iterator[None]:
                 watch.wrong.append(f"a query failed: {error}"[:200])
                 stop.wait(0.2)
                 continue
-            watch.check(answer.as_dicts(), asked_s=asked_s, answered_s=time.monotonic())
+            watch.check(answer.as_dicts(), asked_s=asked_s)
+            stop.wait(_PAUSE_S)
 
     thread = threading.Thread(target=poll, name="reader")
     thread.start()
