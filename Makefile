@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 # Extra arguments of the command behind a target, like: make demo ARGS="--sessions folder"
 ARGS ?=
 
-.PHONY: help setup demo up notebooks test lint bench dictionary lock clean
+.PHONY: help setup demo up notebooks test lint bench faults dictionary lock clean
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ lint: setup ## Run every check that needs no test
 
 bench: setup ## Measure latency, throughput and memory on this machine
 	@$(PYTHON) -m benchmarks $(ARGS)
+
+faults: setup ## Let everything between B3 and SQL fail, one after the other, and compare the lake afterwards
+	@$(PYTHON) -m faults $(ARGS)
 
 dictionary: setup ## Write the tables of docs/data-dictionary.md from the template (ARGS=--check: compare)
 	@$(PYTHON) -m infrastructure.data_dictionary $(ARGS)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from benchmarks.runs import no_events, run
+from faults.b3 import B3_FAULTS, B3Fault, attempt_b3
 from faults.chain import CHAIN_FAULTS
 from faults.files import Files
 from faults.image import Image, image_of
@@ -24,13 +25,14 @@ COLUMNS = ("fault", "injected", "expected", "seen", "lost", "wrong")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Try the faults, print the table, and return 1 if anything was lost or wrong."""
-    names = [fault.name for fault in CHAIN_FAULTS]
+    every: tuple[ChainFault | B3Fault, ...] = (*B3_FAULTS, *CHAIN_FAULTS)
+    names = [fault.name for fault in every]
     parser = argparse.ArgumentParser(prog="python -m faults", description=__doc__)
     parser.add_argument("--only", action="append", choices=names, help="try this alone; may be repeated")
     parser.add_argument("--list", action="store_true", help="name the faults and end")
     parser.add_argument("--json", action="store_true", help="print every outcome as one line of JSON")
     arguments = parser.parse_args(argv)
-    chosen = [fault for fault in CHAIN_FAULTS if fault.name in (arguments.only or names)]
+    chosen = [fault for fault in every if fault.name in (arguments.only or names)]
     if arguments.list:
         print_table(COLUMNS[:3], [(fault.name, fault.injected, fault.expected) for fault in chosen])
         return 0
@@ -50,14 +52,18 @@ def row(outcome: Outcome) -> tuple[str, ...]:
     return (*told, "; ".join(outcome.lost) or "nothing", "; ".join(outcome.wrong) or "nothing")
 
 
-def try_all(chosen: Sequence[ChainFault], progress: Progress) -> list[Outcome]:
+def try_all(chosen: Sequence[ChainFault | B3Fault], progress: Progress) -> list[Outcome]:
     """Try *chosen*, one after the other, in a pipeline started for them."""
-    images = untroubled(chosen, progress)
+    of_chain = [fault for fault in chosen if isinstance(fault, ChainFault)]
+    images = untroubled(of_chain, progress) if of_chain else {}
     outcomes = []
     with running_pipeline(faults=True) as running:
         progress.say("pipeline is running")
         for fault in chosen:
-            outcome = attempt(fault, running, images[fault.name])
+            if isinstance(fault, ChainFault):
+                outcome = attempt(fault, running, images[fault.name])
+            else:
+                outcome = attempt_b3(fault, running)
             outcomes.append(outcome)
             verdict = "as expected" if outcome.is_good else "; ".join((*outcome.lost, *outcome.wrong))
             progress.say(f"{fault.name}  {outcome.elapsed_s:.1f} s  {verdict}")

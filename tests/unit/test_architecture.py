@@ -3,7 +3,8 @@
     app -> api, scrap, s3_bucket_manager -> bovespa <- lambda_handler, glue
     app -> maintenance -> s3_bucket_manager, bovespa
 
-`local` and `benchmarks` may use everything; nothing else uses `app`, `local`, `benchmarks` or `infrastructure`.
+`local`, `benchmarks` and `faults` may use everything; nothing else uses `app`, `local`, `benchmarks`, `faults` or
+`infrastructure`.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ USES = {
             "bovespa",
         ),
     },
+    "faults": {"s3_bucket_manager", "infrastructure", "local", "benchmarks", "bovespa"},
 }
 """Which of our packages each may import, besides itself."""
 
