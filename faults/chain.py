@@ -37,11 +37,12 @@ def _killed_on_a_correction(scene: Scene) -> None:
     files = scene.files
     session = scene.store(files.first)
     scene.wait_until_refined(session)
+    known = {run["Id"] for run in scene.runs(session)}
     scene.hold(_refined_puts(scene), after=len(files.corrected.holdings) // 2)
     scene.store(files.corrected)
     until(lambda: scene.faults.hits() > 0, "the job in the middle of its objects")
     scene.kill_spark()
-    scene.wait_until_failed(session, runs=2)
+    scene.wait_until_failed(session, but=known)
     scene.mend()
     scene.repair(session)
 

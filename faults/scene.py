@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote_plus
@@ -174,10 +174,19 @@ class Scene:
         until(lambda: all(map(self.is_refined, sessions)), f"{', '.join(map(str, sessions))} refined")
         until(lambda: all(map(self._is_quiet, sessions)), f"runs of {', '.join(map(str, sessions))} at their end")
 
-    def wait_until_failed(self, session: Session, *, runs: int = 1) -> str:
-        """Wait until the newest of as many *runs* of *session* has failed; return its error."""
-        until(lambda: len(self.runs(session)) >= runs and self._is_quiet(session), f"the run of {session} at its end")
-        run = self.runs(session)[0]
+    def wait_until_failed(self, session: Session, *, but: Collection[str] = ()) -> str:
+        """Wait until a run of *session* has failed, and no other is under way; return its error.
+
+        Args:
+            session: Which the run names.
+            but: Ids of runs that were there before.
+        """
+
+        def new() -> list[dict[str, Any]]:
+            return [run for run in self.runs(session) if run["Id"] not in but]
+
+        until(lambda: new() and self._is_quiet(session), f"the run of {session} at its end")
+        run = new()[0]
         require(run["JobRunState"] == "FAILED", f"the run of {session} is {run['JobRunState']}")
         return str(run.get("ErrorMessage", ""))
 
