@@ -22,7 +22,7 @@ class Files:
     """The first session with every quantity changed and one ticker less."""
 
     @classmethod
-    def of(cls, index_code: str, before: dt.date = dt.date(2016, 3, 31)) -> Files:
+    def of(cls, index_code: str, before: dt.date = dt.date(2023, 9, 29)) -> Files:
         """Return the files of the last two sessions before a day."""
         one, two = (synthetic_portfolio(index_code, day) for day in trading_days_before(before, 2))
         return cls(one, two, _corrected(one))
