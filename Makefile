@@ -3,9 +3,9 @@ MAKEFLAGS += --no-print-directory
 PYTHON := .venv/bin/python
 # Extra arguments of the command behind a target, like: make demo ARGS="--sessions folder"
 ARGS ?=
-SOURCES := app.py api attacks benchmarks bovespa glue infrastructure lambda_handler local maintenance s3_bucket_manager scrap
+SOURCES := app.py api attacks benchmarks bovespa faults glue infrastructure lambda_handler local maintenance s3_bucket_manager scrap
 
-.PHONY: help setup demo up notebooks test lint sbom bench attack dictionary lock clean
+.PHONY: help setup demo up notebooks test lint sbom bench attack faults dictionary lock clean
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ bench: setup ## Measure latency, throughput and memory on this machine
 
 attack: setup ## Attack the API on this machine and fail if anything gets in
 	@$(PYTHON) -m attacks $(ARGS)
+
+faults: setup ## Let everything between B3 and SQL fail, one after the other, and compare the lake afterwards
+	@$(PYTHON) -m faults $(ARGS)
 
 dictionary: setup ## Write the tables of docs/data-dictionary.md from the template (ARGS=--check: compare)
 	@$(PYTHON) -m infrastructure.data_dictionary $(ARGS)

@@ -93,13 +93,12 @@ def _write_session(
     existing = {item.key: item.etag for item in list_objects(client, bucket, session.refined_prefix)}
     tickers = rows["ticker"].to_pylist()
 
-    def put(position: int) -> bool:
-        key = RefinedPartition(session, tickers[position]).key
-        body = parquet_bytes(REFINED_COLUMNS, rows.slice(position, 1))
-        return put_unless_same(client, bucket, key, body, existing.get(key))
-
-    changed = list(pool.map(put, range(len(tickers))))
-    wanted = {RefinedPartition(session, ticker).key for ticker in tickers}
+    # All of them are made before the first is put: what takes time in between, readers see as a mix of old and new.
+    bodies = {
+        RefinedPartition(session, ticker).key: parquet_bytes(REFINED_COLUMNS, rows.slice(position, 1))
+        for position, ticker in enumerate(tickers)
+    }
+    changed = list(pool.map(lambda key: put_unless_same(client, bucket, key, bodies[key], existing.get(key)), bodies))
     return WrittenSession(
         session=session,
         holdings=len(tickers),
@@ -107,7 +106,7 @@ def _write_session(
         participation_pct=sum(rows["participation_pct"].to_pylist()),
         tickers=tuple(tickers),
         unknown_sector_labels=_unknown_sector_labels(rows),
-        stale_keys=tuple(sorted(existing.keys() - wanted)),
+        stale_keys=tuple(sorted(existing.keys() - bodies.keys())),
         objects_put=sum(changed),
         objects_unchanged=len(changed) - sum(changed),
     )

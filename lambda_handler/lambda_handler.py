@@ -13,6 +13,7 @@ which the run is given and each log line about the object carries.
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -43,9 +44,9 @@ log = Logger(service="bovespa-start-refine")
 
 _OUR_KEYS = ((RAW_PREFIX, RAW_SUFFIX), (TRADING_PREFIX, RAW_SUFFIX), (IMPORT_PREFIX, IMPORT_SUFFIX))
 
-# Throttling and ConcurrentRunsExceededException are tried again here first: 5 attempts fit well into the function's
-# 60 s, and Lambda's own retries come a minute later.
-_CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=3, read_timeout=10)
+# Tried again here first: 5 attempts fit well into the function's 60 s, and Lambda's own retries come a minute later.
+_MAX_ATTEMPTS = 5
+_CONFIG = Config(retries={"mode": "standard", "total_max_attempts": _MAX_ATTEMPTS}, connect_timeout=3, read_timeout=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +240,18 @@ def _settings(environ: Mapping[str, str]) -> tuple[str, str]:
     return environ[names[0]], environ[names[1]]
 
 
+def _pause_while_full(response: tuple[Any, Mapping[str, Any]] | None, attempts: int, **_others: Any) -> float | None:
+    """Seconds after which botocore asks Glue again; None leaves it to botocore, which knows throttling but not this."""
+    error = {} if response is None else response[1].get("Error", {})
+    if error.get("Code") != "ConcurrentRunsExceededException" or attempts >= _MAX_ATTEMPTS:
+        return None
+    # Half of it by chance, so that events that came together do not come together again.
+    return float(2 ** (attempts - 1)) * (0.5 + random.random() / 2)  # noqa: S311 - no secret
+
+
 @cache
 def _client(service: str) -> Any:
     """The client of this execution environment; made late, so that importing reaches nothing."""
-    return boto3.client(service, config=_CONFIG)
+    client = boto3.client(service, config=_CONFIG)
+    client.meta.events.register("needs-retry.glue.StartJobRun", _pause_while_full)
+    return client

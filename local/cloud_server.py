@@ -28,11 +28,20 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="scratch folder of Spark runs and their logs")
     parser.add_argument("--cold", action="store_true", help="start Spark with the first run instead of now")
     parser.add_argument("--requests", type=Path, metavar="FILE", help="write a line here for each request")
+    parser.add_argument("--faults", action="store_true", help="let PUT /_faults spoil calls (local.cloud_faults)")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     # The emulator reads its environment when it is imported, so this comes first.
     os.environ.update(_emulator_environ(arguments.port, arguments.data, arguments.work))
-    asyncio.run(_serve(arguments.port, arguments.work, warm=not arguments.cold, requests=arguments.requests))
+    asyncio.run(
+        _serve(
+            arguments.port,
+            arguments.work,
+            warm=not arguments.cold,
+            requests=arguments.requests,
+            faults=arguments.faults,
+        )
+    )
 
 
 def _emulator_environ(port: int, data: Path | None, work_dir: Path) -> dict[str, str]:
@@ -61,12 +70,13 @@ def _emulator_environ(port: int, data: Path | None, work_dir: Path) -> dict[str,
     }
 
 
-async def _serve(port: int, work_dir: Path, *, warm: bool, requests: Path | None) -> None:
+async def _serve(port: int, work_dir: Path, *, warm: bool, requests: Path | None, faults: bool) -> None:
     from hypercorn.asyncio import serve  # noqa: PLC0415 - after the environment is set
     from hypercorn.config import Config  # noqa: PLC0415
     from ministack.app import app  # noqa: PLC0415
 
     from local import athena_engine, athena_named_queries, glue_catalog  # noqa: PLC0415
+    from local.cloud_faults import with_faults  # noqa: PLC0415
     from local.enforcement import over_tls  # noqa: PLC0415
     from local.glue_runs import GlueSparkRunner, install  # noqa: PLC0415
     from local.request_log import logged  # noqa: PLC0415
@@ -94,12 +104,14 @@ async def _serve(port: int, work_dir: Path, *, warm: bool, requests: Path | None
     config.graceful_timeout = 1
     config.loglevel = "WARNING"
     guarded = over_tls(app)
+    # Outermost, because the operator who spoils a call signs nothing.
+    served = with_faults(guarded) if faults else guarded
     if requests is None:
-        await serve(guarded, config, shutdown_trigger=stopped)
+        await serve(served, config, shutdown_trigger=stopped)
         return
     # Line by line, so that a request is counted before it is answered.
     with requests.open("a", encoding="utf-8", buffering=1) as log:
-        await serve(logged(guarded, log), config, shutdown_trigger=stopped)
+        await serve(logged(served, log), config, shutdown_trigger=stopped)
 
 
 if __name__ == "__main__":

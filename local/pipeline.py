@@ -66,6 +66,7 @@ def running_pipeline(
     data: Path | None = None,
     port: int = 0,
     today: dt.date | None = None,
+    faults: bool = False,
     report: Callable[[str], None] = lambda _line: None,
 ) -> Iterator[Pipeline]:
     """Run everything for the body of the `with`.
@@ -76,6 +77,7 @@ def running_pipeline(
         data: Folder in which buckets and state survive a restart; None for a cloud that leaves nothing behind.
         port: The API's loopback port; 0 takes a free one.
         today: The stand-in's day.
+        faults: Whether the cloud's calls can be spoiled (`local.cloud_faults`).
         report: Receives a line for each step.
 
     Raises:
@@ -84,7 +86,7 @@ def running_pipeline(
         ConfigurationError: Java or a browser is missing.
     """
     with contextlib.ExitStack() as stack:
-        cloud = stack.enter_context(running_cloud(data=data))
+        cloud = stack.enter_context(running_cloud(data=data, faults=faults))
         report(f"cloud at {cloud.endpoint_url}, stack deployed")
         stand_in = stack.enter_context(running_stand_in(sessions, today=today, cotahist=cotahist))
         report(f"B3's stand-in at {stand_in.url}")

@@ -62,7 +62,7 @@ def recordings() -> Path:
 @pytest.fixture(scope="session")
 def pipeline() -> Iterator[Pipeline]:
     """The whole pipeline over synthetic sessions, one for the test run. Each test has an index of its own in it."""
-    with running_pipeline() as running:
+    with running_pipeline(faults=True) as running:
         yield running
 
 

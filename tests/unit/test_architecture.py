@@ -3,8 +3,8 @@
     app -> api, scrap, s3_bucket_manager -> bovespa <- lambda_handler, glue
     app -> maintenance -> s3_bucket_manager, bovespa
 
-`local`, `benchmarks` and `attacks` may use everything; nothing else uses `app`, `local`, `benchmarks`, `attacks` or
-`infrastructure`.
+`local`, `benchmarks`, `attacks` and `faults` may use everything; nothing else uses `app`, `local`, `benchmarks`,
+`attacks`, `faults` or `infrastructure`.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ USES = {
         ),
     },
     "attacks": {"api", "local", "bovespa"},
+    "faults": {"s3_bucket_manager", "infrastructure", "local", "benchmarks", "bovespa"},
 }
 """Which of our packages each may import, besides itself."""
 

@@ -412,16 +412,17 @@ def test_an_object_that_s3_does_not_show_keeps_no_other_run_from_starting() -> N
 
 
 @pytest.fixture
-def glue(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
-    """A server that speaks StartJobRun: it throttles the first request and takes the following ones."""
+def glue(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[list[dict[str, Any]]]:
+    """A server that speaks StartJobRun: it refuses the first request and takes the following ones."""
     received: list[dict[str, Any]] = []
+    refusal = getattr(request, "param", "ThrottlingException")
 
     class Glue(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             received.append({"operation": self.headers["X-Amz-Target"], **body})
             throttled = len(received) == 1
-            answer = {"__type": "ThrottlingException"} if throttled else {"JobRunId": f"jr_{len(received)}"}
+            answer = {"__type": refusal} if throttled else {"JobRunId": f"jr_{len(received)}"}
             self.send_response(400 if throttled else 200)
             self.send_header("Content-Type", "application/x-amz-json-1.1")
             self.end_headers()
@@ -477,7 +478,8 @@ def test_a_version_that_may_not_be_seen_is_an_error(glue: list[dict[str, Any]]) 
         origin_of(function._client("s3"), BUCKET, arrival(FIRST, "secret"))
 
 
-def test_the_function_asks_glue_again_when_it_is_throttled(glue: list[dict[str, Any]]) -> None:
+@pytest.mark.parametrize("glue", ["ThrottlingException", "ConcurrentRunsExceededException"], indirect=True)
+def test_the_function_asks_glue_again_when_it_is_throttled_or_full(glue: list[dict[str, Any]]) -> None:
     answer = lambda_handler(event(record(FIRST.raw_key)), Context())
     assert answer == [{"sessions": "IBOV/2025-02-03", "job_run_id": "jr_2"}]
     wanted = {
