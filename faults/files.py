@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import defaultdict
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from bovespa.calendar import trading_days_before
 from bovespa.layout import Session
@@ -42,7 +44,7 @@ def _corrected(portfolio: Portfolio) -> Portfolio:
     """One ticker gone, its share with the largest, and one more of every other share; the totals are right again."""
     gone = min(portfolio.holdings, key=lambda row: (row.participation_pct, row.ticker))
     largest = max(portfolio.holdings, key=lambda row: (row.participation_pct, row.ticker))
-    holdings = tuple(
+    moved = [
         replace(
             row,
             theoretical_quantity=row.theoretical_quantity + 1,
@@ -50,6 +52,10 @@ def _corrected(portfolio: Portfolio) -> Portfolio:
         )
         for row in portfolio.holdings
         if row is not gone
-    )
+    ]
+    sectors: defaultdict[str | None, Decimal] = defaultdict(Decimal)
+    for row in moved:
+        sectors[row.sector_label] += row.participation_pct
+    holdings = tuple(replace(row, sector_participation_pct=sectors[row.sector_label]) for row in moved)
     total = sum(row.theoretical_quantity for row in holdings)
     return replace(portfolio, holdings=holdings, total_theoretical_quantity=total)
