@@ -108,7 +108,7 @@ def main() -> int:
         found[name][code_of(response, exception)].append(response_time)
 
     environment = Environment(user_classes=[Caller], host=orders["url"], stop_timeout=orders["stop_timeout_s"])
-    environment.events.request.add_listener(record)
+    environment.events.request.add_listener(record)  # type: ignore[no-untyped-call]
     runner = environment.create_local_runner()
     # All at once: nobody waits for the others to have begun.
     runner.start(count, spawn_rate=count)
