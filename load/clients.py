@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections import defaultdict
 from typing import Any, ClassVar
 
@@ -18,7 +19,8 @@ from locust.env import Environment
 from requests import Response
 from requests.adapters import HTTPAdapter
 
-_TOO_MANY = 429
+_COME_BACK = frozenset({429, 503})
+"""What says when to try again."""
 
 
 class _From(HTTPAdapter):
@@ -47,6 +49,7 @@ class Caller(HttpUser):
         self._index_code = self.index_codes[len(self.callers) % len(self.index_codes)]
         self._login = {"username": caller["username"], "password": caller["password"]}
         self._headers: dict[str, str] = {}
+        self._not_before_s: dict[str, float] = {}
         self.client.mount("http://", _From(caller["address"]))
         # A proxy of the machine has no business here.
         self.client.trust_env = False
@@ -55,27 +58,40 @@ class Caller(HttpUser):
     @task(1)
     def log_in(self) -> None:
         """Whoever is refused goes on with the token from before, if there is one."""
-        answer = self.client.post("/login", json=self._login, name="POST /login")
-        if answer.ok:
+        answer = self._ask("POST", "/login", json=self._login)
+        if answer is not None and answer.ok:
             self._headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
     @task(5)
     def health(self) -> None:
         """Ask as a probe does, without a token."""
-        self.client.get("/health", name="GET /health")
+        self._ask("GET", "/health")
 
     @task(3)
     def sessions(self) -> None:
         """Ask for the states of the last days."""
-        if self._headers:
-            self.client.get(f"/sessions?index={self._index_code}", headers=self._headers, name="GET /sessions")
+        self._ask_with_token("/sessions")
 
     @task(1)
     def bovespa_day(self) -> None:
         """Ask for the session of now."""
+        self._ask_with_token("/bovespaDay")
+
+    def _ask_with_token(self, path: str) -> None:
+        if not self._headers:
+            self.log_in()
         if self._headers:
-            path = f"/bovespaDay?index={self._index_code}"
-            self.client.get(path, headers=self._headers, name="GET /bovespaDay")
+            self._ask("GET", path, headers=self._headers, params={"index": self._index_code})
+
+    def _ask(self, method: str, path: str, **arguments: Any) -> Response | None:
+        """Ask, unless the API has said that it is too early to."""
+        name = f"{method} {path}"
+        if time.monotonic() < self._not_before_s.get(name, 0.0):
+            return None
+        answer: Response = self.client.request(method, path, name=name, **arguments)
+        if (retry_after := answer.headers.get("Retry-After", "")).isdigit():
+            self._not_before_s[name] = time.monotonic() + int(retry_after)
+        return answer
 
 
 def code_of(response: Response | None, exception: BaseException | None) -> str:
@@ -89,7 +105,7 @@ def code_of(response: Response | None, exception: BaseException | None) -> str:
     except (ValueError, KeyError, TypeError):
         return f"{response.status_code} without a problem"
     # The limit is a promise only if it says when to come back.
-    if response.status_code == _TOO_MANY and not response.headers.get("Retry-After", "").isdigit():
+    if response.status_code in _COME_BACK and not response.headers.get("Retry-After", "").isdigit():
         return f"{code} without Retry-After"
     return code
 
