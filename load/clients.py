@@ -44,7 +44,7 @@ class Caller(HttpUser):
     index_codes: ClassVar[list[str]]
 
     def on_start(self) -> None:
-        """Become one of the callers and log in."""
+        """Become one of the callers, log in, and ask for everything once."""
         caller = self.callers.pop()
         self._index_code = self.index_codes[len(self.callers) % len(self.index_codes)]
         self._login = {"username": caller["username"], "password": caller["password"]}
@@ -54,6 +54,9 @@ class Caller(HttpUser):
         # A proxy of the machine has no business here.
         self.client.trust_env = False
         self.log_in()
+        self.bovespa_day()
+        self.sessions()
+        self.health()
 
     @task(1)
     def log_in(self) -> None:

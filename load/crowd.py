@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.memory import peak_memory_mb
@@ -38,7 +38,7 @@ class Caller:
     """One client: a user, and the loopback address from which it calls."""
 
     username: str
-    password: str
+    password: str = field(repr=False)
     address: str
 
 

@@ -3,8 +3,8 @@
     app -> api, scrap, s3_bucket_manager -> bovespa <- lambda_handler, glue
     app -> maintenance -> s3_bucket_manager, bovespa
 
-`local`, `benchmarks` and `attacks` may use everything; nothing else uses `app`, `local`, `benchmarks`, `attacks` or
-`infrastructure`.
+`local`, `benchmarks`, `load` and `attacks` may use everything; nothing else uses `app`, `local`, `benchmarks`,
+`load`, `attacks` or `infrastructure`, but that `load` measures with what `benchmarks` has.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ USES = {
             "bovespa",
         ),
     },
+    "load": {"benchmarks", "local", "bovespa"},
     "attacks": {"api", "local", "bovespa"},
 }
 """Which of our packages each may import, besides itself."""
