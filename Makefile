@@ -3,9 +3,9 @@ MAKEFLAGS += --no-print-directory
 PYTHON := .venv/bin/python
 # Extra arguments of the command behind a target, like: make demo ARGS="--sessions folder"
 ARGS ?=
-SOURCES := app.py api attacks benchmarks bovespa faults glue infrastructure lambda_handler local maintenance s3_bucket_manager scrap
+SOURCES := app.py api attacks benchmarks bovespa faults glue infrastructure lambda_handler load local maintenance s3_bucket_manager scrap
 
-.PHONY: help setup demo up notebooks test lint sbom bench attack faults dictionary lock clean
+.PHONY: help setup demo up notebooks test lint sbom bench load attack faults dictionary lock clean
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ sbom: setup ## Write what the API is made of to build/sbom.json, from the pinned
 
 bench: setup ## Measure latency, throughput and memory on this machine
 	@$(PYTHON) -m benchmarks $(ARGS)
+
+load: setup ## Load the API with many callers and many sessions, and fail if it gives way or keeps something
+	@$(PYTHON) -m load $(ARGS)
 
 attack: setup ## Attack the API on this machine and fail if anything gets in
 	@$(PYTHON) -m attacks $(ARGS)

@@ -22,6 +22,7 @@ from api.limits import limit_requests
 from api.login import login_blueprint
 from api.openapi import openapi_blueprint
 from api.passwords import Passwords
+from api.places import FETCHES, Places
 from api.reports import EvidenceReader, reports_blueprint
 from api.request_ids import correlate
 from api.sessions import States, sessions_blueprint
@@ -83,7 +84,11 @@ def build_application(settings: Settings, collaborators: Collaborators, *, clock
     correlate(app)
     app.before_request(_start_watch)
     login = login_blueprint(passwords, tokens, clock=clock)
-    fetches = (bovespa_day_blueprint(collaborators.ingestion), trading_day_blueprint(collaborators.trading_days))
+    places = Places(FETCHES)
+    fetches = (
+        bovespa_day_blueprint(collaborators.ingestion, places),
+        trading_day_blueprint(collaborators.trading_days, places),
+    )
     # Before the tokens: a flood of bad ones is bounded, too.
     limit_requests(app, settings, logins=login, fetches=fetches)
     require_tokens(app, public=PUBLIC_ENDPOINTS, tokens=tokens, clock=clock)

@@ -9,18 +9,20 @@ from flask.typing import ResponseReturnValue
 
 from api.ingestion import Ingestion
 from api.parameters import query
+from api.places import Places
 from bovespa.indexes import DEFAULT_INDEX_CODE, require_index_code
 
 
-def bovespa_day_blueprint(ingestion: Ingestion) -> Blueprint:
-    """Return the route that fetches and stores one index."""
+def bovespa_day_blueprint(ingestion: Ingestion, places: Places) -> Blueprint:
+    """Return the route that fetches and stores one index, while there is one of *places*."""
     blueprint = Blueprint("bovespa_day", __name__)
 
     @blueprint.get("/bovespaDay")
     def bovespa_day() -> ResponseReturnValue:
         started_s = time.perf_counter()
         index_code = require_index_code(query("index").get("index", DEFAULT_INDEX_CODE))
-        ingested = ingestion.run(index_code)
+        with places.taken():
+            ingested = ingestion.run(index_code)
         return {**ingested.as_json(), "elapsed_ms": round((time.perf_counter() - started_s) * 1000)}
 
     return blueprint

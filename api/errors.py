@@ -67,6 +67,12 @@ class LoginLocked(TooSoon):
     code = "login_locked"
 
 
+class Busy(TooSoon):
+    """As many requests wait for this kind of work as may; this caller has done nothing wrong."""
+
+    code = "busy"
+
+
 class NotAuthenticated(InvalidRequest):
     """The caller has not shown who they are."""
 

@@ -9,8 +9,8 @@ from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import BaseWSGIServer, create_server
 
-_THREADS = 16
-"""A request for B3 keeps its thread for seconds; health and states must be answered meanwhile."""
+from api.places import THREADS
+
 _MAX_BODY_BYTES = 256 * 1024
 """Larger bodies never reach the application, which answers the others itself."""
 _MAX_HEADER_BYTES = 16 * 1024
@@ -38,7 +38,7 @@ def listening_server(app: Flask, *, host: str, port: int, behind_proxies: bool) 
         map=sockets,
         host=host,
         port=port,
-        threads=_THREADS,
+        threads=THREADS,
         # No Server header.
         ident=None,
         max_request_body_size=_MAX_BODY_BYTES,

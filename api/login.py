@@ -13,6 +13,7 @@ from api.errors import InvalidCredentials
 from api.lockout import Lockout
 from api.parameters import json_texts, query
 from api.passwords import Passwords
+from api.places import LOGINS, Places
 from api.tokens import Tokens
 
 
@@ -26,12 +27,15 @@ def login_blueprint(passwords: Passwords, tokens: Tokens, *, clock: Callable[[],
     """
     blueprint = Blueprint("login", __name__)
     lockout = Lockout(passwords, clock=clock)
+    places = Places(LOGINS)
 
     @blueprint.post("/login")
     def login() -> ResponseReturnValue:
         query()
         username, password = json_texts("username", "password")
-        if not lockout.match(username, password, client_address(request.remote_addr)):
+        with places.taken():
+            matches = lockout.match(username, password, client_address(request.remote_addr))
+        if not matches:
             raise InvalidCredentials("User name and password do not belong together.")
         token = tokens.issue(username, now=clock())
         return {"access_token": token, "token_type": "Bearer", "expires_in": tokens.lifetime_s}

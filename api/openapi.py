@@ -338,7 +338,7 @@ def _paths() -> Node:
                 {200: _answer("The token.", "Token")},
                 (
                     *("bad_json", "missing_field", "invalid_field", "invalid_credentials"),
-                    *("login_locked", "payload_too_large", "unsupported_media_type"),
+                    *("login_locked", "payload_too_large", "unsupported_media_type", "busy"),
                 ),
                 requestBody={
                     "required": True,
@@ -353,7 +353,7 @@ def _paths() -> Node:
                 "fails, asks the endpoints that the page calls, and both again. Repeating the call is safe; "
                 "simultaneous calls for one index share one fetch.",
                 {200: _answer("The session is stored.", "Ingested")},
-                (*day_codes, "b3_unavailable", "storage_unavailable", "browser_not_found", "b3_timeout"),
+                (*day_codes, "busy", "b3_unavailable", "storage_unavailable", "browser_not_found", "b3_timeout"),
                 parameters=[_INDEX_QUERY],
             )
         },
@@ -366,7 +366,7 @@ def _paths() -> Node:
                 (
                     *("invalid_date", "not_a_trading_day", "day_not_over", *_TOKEN, "trading_day_not_published"),
                     *("b3_changed", "trading_day_unreadable", "trading_day_does_not_add_up"),
-                    *("b3_unavailable", "storage_unavailable", "b3_timeout"),
+                    *("busy", "b3_unavailable", "storage_unavailable", "b3_timeout"),
                 ),
                 parameters=[
                     _query(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import re
 import secrets
-import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 from werkzeug.security import check_password_hash, generate_password_hash
 
@@ -50,14 +50,14 @@ class Passwords:
         method, _, digest = next(iter(self._hashes.values())).split("$")
         # Costs a check as much as a real hash does, and no password is known to match it.
         self._dummy = f"{method}${secrets.token_hex(8)}${secrets.token_hex(len(digest) // 2)}"
-        self._one_at_a_time = threading.Lock()
+        # scrypt takes 16 MB and more for each check. Many at once must not add up, and neither must what the C library
+        # keeps of it for each thread that has ever made one.
+        self._checker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="passwords")
 
     def __contains__(self, user: object) -> bool:
         return user in self._hashes
 
     def match(self, user: str, password: str) -> bool:
         """Whether *password* is that of *user*; takes as long for a user who does not exist."""
-        # scrypt takes 16 MB and more for each check: many logins at once must not add up.
-        with self._one_at_a_time:
-            matches = check_password_hash(self._hashes.get(user, self._dummy), password)
+        matches = self._checker.submit(check_password_hash, self._hashes.get(user, self._dummy), password).result()
         return matches and user in self._hashes

@@ -15,6 +15,7 @@ from werkzeug.exceptions import HTTPException
 
 from api import errors as api_errors
 from api.lockout import MAX_LOCK_S
+from api.places import BUSY_S
 from bovespa import errors
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ _OF_ERROR: dict[type[errors.BovespaError], ProblemKind] = {
         (errors.ImplausibleSession, 502, "B3's file is of a session far away", None),
         (errors.UnreadableTradingDay, 502, "B3's file cannot be read", None),
         (errors.UnreconciledTradingDay, 502, "B3's file does not add up", None),
+        (api_errors.Busy, 503, "Too many callers wait", BUSY_S),
         (errors.SourceUnavailable, 503, "B3 is unavailable", 60),
         (errors.SourceTimeout, 504, "B3 took too long", 60),
         (errors.StorageUnavailable, 503, "The storage is unavailable", 30),

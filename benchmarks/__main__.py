@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import subprocess
 import sys
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from benchmarks import cotahist, growth, history, importing, latency
+from benchmarks.command import count, machine
 from benchmarks.targets import Target
 from local.console import Progress, print_table
-from scrap.browser_detection import find_browser
 
 MEASUREMENTS = ("latency", "growth", "import", "year", "cotahist")
 
@@ -33,19 +30,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", action="append", choices=MEASUREMENTS, help="measure this alone; may be repeated")
     parser.add_argument(
-        "--times", type=_count, default=7, help="latency: measurements behind each median (default: %(default)s)"
+        "--times", type=count, default=7, help="latency: measurements behind each median (default: %(default)s)"
     )
     parser.add_argument(
-        "--usual", type=_count, default=3, help="latency: times to go the usual way, 16 s each (default: %(default)s)"
+        "--usual", type=count, default=3, help="latency: times to go the usual way, 16 s each (default: %(default)s)"
     )
     parser.add_argument(
-        "--new", type=_count, default=5, help="growth: new sessions behind each median (default: %(default)s)"
+        "--new", type=count, default=5, help="growth: new sessions behind each median (default: %(default)s)"
     )
     parser.add_argument(
-        "--stored", type=_count, default=1000, help="growth: raw sessions of the long history (default: %(default)s)"
+        "--stored", type=count, default=1000, help="growth: raw sessions of the long history (default: %(default)s)"
     )
     parser.add_argument(
-        "--sessions", type=_count, default=250, help="import, year: sessions of the archive (default: %(default)s)"
+        "--sessions", type=count, default=250, help="import, year: sessions of the archive (default: %(default)s)"
     )
     parser.add_argument("--json", action="store_true", help="print every figure as one line of JSON")
     arguments = parser.parse_args(argv)
@@ -54,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"--stored must be at least {least} with --new {arguments.new}")
     only = arguments.only or MEASUREMENTS
     figures: dict[str, Any] = {
-        "machine": _machine(),
+        "machine": machine(),
         "command": " ".join(["python -m benchmarks", *(sys.argv[1:] if argv is None else argv)]),
         **measure(only, arguments, Progress()),
     }
@@ -87,19 +84,6 @@ def measure(only: Collection[str], arguments: argparse.Namespace, progress: Prog
     if "cotahist" in only:
         figures["cotahist"] = cotahist.measure(arguments.times, progress)
     return figures
-
-
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
-    return int(text)
-
-
-def _machine() -> str:
-    browser = find_browser().binary
-    version = subprocess.run([browser, "--version"], capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
-    system = f"{platform.system()} {platform.machine()}"
-    return f"{os.cpu_count()} cores, {system}, Python {platform.python_version()}, {version}"
 
 
 if __name__ == "__main__":

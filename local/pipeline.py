@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -67,6 +67,9 @@ def running_pipeline(
     port: int = 0,
     today: dt.date | None = None,
     faults: bool = False,
+    users: Mapping[str, str] | None = None,
+    api_temp_dir: Path | None = None,
+    warm: bool = True,
     report: Callable[[str], None] = lambda _line: None,
 ) -> Iterator[Pipeline]:
     """Run everything for the body of the `with`.
@@ -78,6 +81,9 @@ def running_pipeline(
         port: The API's loopback port; 0 takes a free one.
         today: The stand-in's day.
         faults: Whether the cloud's calls can be spoiled (`local.cloud_faults`).
+        users: More users beside the demo user, name to password.
+        api_temp_dir: Where the API's process has its temporary files; None leaves it to the system.
+        warm: Whether to start Spark at once; otherwise the first run starts it.
         report: Receives a line for each step.
 
     Raises:
@@ -86,22 +92,23 @@ def running_pipeline(
         ConfigurationError: Java or a browser is missing.
     """
     with contextlib.ExitStack() as stack:
-        cloud = stack.enter_context(running_cloud(data=data, faults=faults))
+        cloud = stack.enter_context(running_cloud(data=data, faults=faults, warm=warm))
         report(f"cloud at {cloud.endpoint_url}, stack deployed")
         stand_in = stack.enter_context(running_stand_in(sessions, today=today, cotahist=cotahist))
         report(f"B3's stand-in at {stand_in.url}")
         password = secrets.token_urlsafe(12)
-        environment = _environment(cloud, stand_in, password)
+        environment = _environment(cloud, stand_in, {DEMO_USER: password, **(users or {})})
         # The API's own process has no more rights than the template gives it.
         caller = api_credentials(cloud.client("iam"), cloud.outputs["ApiPolicyArn"])
+        temporary = {} if api_temp_dir is None else {"TMPDIR": str(api_temp_dir)}
         api_url, process = stack.enter_context(
-            running_api(environment | caller.environment, port or free_port(), cloud.work_dir)
+            running_api(environment | caller.environment | temporary, port or free_port(), cloud.work_dir)
         )
         report(f"API at {api_url}")
         yield Pipeline(api_url, cloud, stand_in, DEMO_USER, password, environment, process)
 
 
-def _environment(cloud: Cloud, stand_in: StandIn, password: str) -> dict[str, str]:
+def _environment(cloud: Cloud, stand_in: StandIn, passwords: Mapping[str, str]) -> dict[str, str]:
     return {
         **cloud.aws_environment,
         "BOVESPA_RAW_BUCKET": cloud.outputs["RawBucketName"],
@@ -109,7 +116,7 @@ def _environment(cloud: Cloud, stand_in: StandIn, password: str) -> dict[str, st
         "BOVESPA_DATABASE": cloud.outputs["DatabaseName"],
         "BOVESPA_GLUE_JOB": cloud.outputs["GlueJobName"],
         "BOVESPA_JWT_SECRET": secrets.token_urlsafe(48),
-        "BOVESPA_USERS": json.dumps({DEMO_USER: hash_password(password)}),
+        "BOVESPA_USERS": json.dumps({name: hash_password(password) for name, password in passwords.items()}),
         "BOVESPA_B3_URL": stand_in.url,
         "BOVESPA_COTAHIST_URL": stand_in.cotahist_url,
     }
