@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 from api.errors import Busy
 
-THREADS = 16
+THREADS = 32
 """Of the server; each keeps some megabytes once it has worked."""
-FETCHES = 8
+FETCHES = 24
 """Most of them wait: for the fetch of another caller, or for one of the two browsers."""
 LOGINS = 4
 """Passwords are checked one at a time, some tenths of a second each."""

@@ -3,8 +3,8 @@
     app -> api, scrap, s3_bucket_manager -> bovespa <- lambda_handler, glue
     app -> maintenance -> s3_bucket_manager, bovespa
 
-`local`, `benchmarks`, `load`, `attacks` and `faults` may use everything; nothing else uses `app`, `local`, `benchmarks`,
-`load`, `attacks`, `faults` or `infrastructure`, but that `load` and `faults` measure with what `benchmarks` has.
+`local`, `benchmarks`, `load`, `attacks` and `faults` may use everything. Nothing else uses those, `app` or
+`infrastructure`, but that `load` and `faults` measure with what `benchmarks` has.
 """
 
 from __future__ import annotations
