@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,8 +20,8 @@ SHARED = ("pipeline", "stored_history")
 """Fixtures that take longest to make. Modules that share one stay in one process when tests run in several."""
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
     """Keep together what `pytest -n 2 --dist loadgroup` must not part: modules, and those that share something."""
     modules: defaultdict[Path, list[pytest.Item]] = defaultdict(list)
     for item in items:
@@ -33,6 +33,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             # A module may say better than its fixtures do.
             if test.get_closest_marker("xdist_group") is None:
                 test.add_marker(pytest.mark.xdist_group(group))
+    # Around the others, because xdist reads the groups as early as it can.
+    yield
 
 
 @pytest.fixture(autouse=True)

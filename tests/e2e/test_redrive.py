@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from typing import Any
 
 import pytest
 
+from bovespa.layout import Session
 from infrastructure import redrive
 from local.pipeline import Pipeline
 from tests.lake import Lake
@@ -68,11 +70,12 @@ def test_an_event_waits_until_its_cause_is_gone_and_is_then_played_and_deleted(
 
     lake.wait_until_idle()
     before = len(lake.runs())
+    assert lake.runs_of(Session("BDRX", dt.date(1999, 1, 5))) == []
     status, (done,) = redriven(capsys)
     assert (status, done["status"], done["keys"]) == (0, "redriven", [KEY])
     assert waiting(pipeline) == 0
     assert len(lake.runs()) == before + 1
-    assert lake.runs()[0]["Arguments"]["--sessions"] == "BDRX/1999-01-05"
+    assert len(lake.runs_of(Session("BDRX", dt.date(1999, 1, 5)))) == 1
     lake.wait_until_idle()
 
 

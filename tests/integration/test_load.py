@@ -26,6 +26,7 @@ def loaded(pipeline: Pipeline) -> Iterator[Pipeline]:
     pipeline.stand_in.set(today=soak.FIRST_DAY)
     with no_events(pipeline.cloud):
         yield pipeline
+    pipeline.stand_in.set(today=None)
 
 
 def spend_the_logins(api_url: str, address: str) -> None:

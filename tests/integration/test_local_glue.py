@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 import uuid
 from typing import Any
+
+import pytest
 
 from tests.lake import FINISHED, Lake
 from tests.until import until
 
 
-def run_script(lake: Lake, script: str, **arguments: str) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def role(lake: Lake) -> str:
+    """The ARN of a role that may read and write what the jobs of this module have."""
+    iam, name = lake.cloud.client("iam"), f"contract-{uuid.uuid4().hex[:8]}"
+    trusted = {"Effect": "Allow", "Principal": {"Service": "glue.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_policy(trusted))
+    allowed = {
+        "Effect": "Allow",
+        "Action": ["s3:GetObject", "s3:PutObject"],
+        "Resource": f"arn:aws:s3:::{lake.refined}/contract/*",
+    }
+    iam.put_role_policy(RoleName=name, PolicyName="contract", PolicyDocument=_policy(allowed))
+    return str(made["Role"]["Arn"])
+
+
+def _policy(statement: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def run_script(lake: Lake, role: str, script: str, **arguments: str) -> dict[str, Any]:
     """Run *script* as a Glue Spark job of its own and return the finished run."""
     name = f"contract-{uuid.uuid4().hex[:8]}"
     s3, glue = lake.cloud.client("s3"), lake.cloud.client("glue")
     s3.put_object(Bucket=lake.refined, Key=f"contract/{name}.py", Body=textwrap.dedent(script).encode())
     glue.create_job(
         Name=name,
-        Role="arn:aws:iam::000000000000:role/contract",
+        Role=role,
         GlueVersion="5.1",
         Timeout=5,
         Command={"Name": "glueetl", "ScriptLocation": f"s3://{lake.refined}/contract/{name}.py", "PythonVersion": "3"},
@@ -46,32 +68,32 @@ SCRIPT = """
 """
 
 
-def test_a_run_executes_its_script_in_spark_with_its_arguments(lake: Lake) -> None:
-    run = run_script(lake, SCRIPT, word="aposentadoria")
+def test_a_run_executes_its_script_in_spark_with_its_arguments(lake: Lake, role: str) -> None:
+    run = run_script(lake, role, SCRIPT, word="aposentadoria")
     assert run["JobRunState"] == "SUCCEEDED", run["ErrorMessage"]
     key = f"contract/{run['JobName']}.out"
     body = lake.cloud.client("s3").get_object(Bucket=lake.refined, Key=key)["Body"].read()
     assert body.decode() == "3.5.6 91 aposentadoria"
 
 
-def test_a_script_that_raises_fails_its_run_with_the_reason(lake: Lake) -> None:
-    run = run_script(lake, "raise ValueError('no such portfolio')")
+def test_a_script_that_raises_fails_its_run_with_the_reason(lake: Lake, role: str) -> None:
+    run = run_script(lake, role, "raise ValueError('no such portfolio')")
     assert (run["JobRunState"], run["ErrorMessage"]) == ("FAILED", "ValueError: no such portfolio")
 
 
-def test_a_process_that_dies_fails_its_run_and_the_next_run_works(lake: Lake) -> None:
-    run = run_script(lake, "import os; os._exit(9)")
+def test_a_process_that_dies_fails_its_run_and_the_next_run_works(lake: Lake, role: str) -> None:
+    run = run_script(lake, role, "import os; os._exit(9)")
     assert run["JobRunState"] == "FAILED"
     assert "exit status 9" in run["ErrorMessage"]
-    assert run_script(lake, SCRIPT, word="again")["JobRunState"] == "SUCCEEDED"
+    assert run_script(lake, role, SCRIPT, word="again")["JobRunState"] == "SUCCEEDED"
 
 
-def test_a_missing_script_fails_its_run(lake: Lake) -> None:
+def test_a_missing_script_fails_its_run(lake: Lake, role: str) -> None:
     glue = lake.cloud.client("glue")
     name = f"contract-{uuid.uuid4().hex[:8]}"
     glue.create_job(
         Name=name,
-        Role="arn:aws:iam::000000000000:role/contract",
+        Role=role,
         Timeout=5,
         Command={"Name": "glueetl", "ScriptLocation": f"s3://{lake.refined}/contract/nowhere.py"},
     )

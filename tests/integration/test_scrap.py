@@ -27,7 +27,7 @@ from scrap.scrap import FetchedFile, fetch_portfolio_csv, fetch_with
 SATURDAY, MONDAY = dt.date(2025, 2, 22), dt.date(2025, 2, 24)
 NOON = dt.datetime(2025, 2, 22, 12, tzinfo=dt.UTC)
 GENEROUS_S = 40
-QUIET_S = 2
+QUIET_S = 4
 """Without a request for so long, the browser has done what it can, on a slow machine too."""
 
 Fetch = Callable[..., FetchedFile]

@@ -121,8 +121,9 @@ class Saboteur:
 
 
 @pytest.fixture(scope="module")
-def healthy(lake: Lake) -> TradingStore:
+def healthy(lake: Lake, pipeline: Pipeline) -> TradingStore:
     """Trading days since the first portfolio, refined by one run: of 2024 from one file, of 2025 each from its own."""
+    pipeline.stand_in.set(today=None, faults=[])  # whatever the tests before had it show
     lake.wait_until_refined(lake.store(synthetic_csv("ICON", DAYS[0].session_date)))
     store = TradingStore(lake.cloud.client("s3"), lake.raw)
     now = dt.datetime.now(dt.UTC)
