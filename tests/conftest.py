@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,25 +16,27 @@ PROJECT = Path(__file__).resolve().parent.parent
 RECORDINGS = PROJECT.parent / "shared" / "b3"
 
 
-SHARED = ("pipeline", "stored_history")
-"""Fixtures that take longest to make. Modules that share one stay in one process when tests run in several."""
+TOGETHER = {
+    # `up` tells where it is in one file of the checkout.
+    "tests/e2e/test_readme.py": "tests/e2e/test_local_commands.py",
+    # One lake of a whole history, which takes longest to make.
+    "tests/e2e/test_recorded_sessions.py": "tests/e2e/test_named_queries.py",
+    "tests/e2e/test_recorded_trading_days.py": "tests/e2e/test_named_queries.py",
+}
+"""Modules that run in the process of another one, when tests run in several."""
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
-    """Keep together what `pytest -n 2 --dist loadgroup` must not part: modules, and those that share something."""
-    modules: defaultdict[Path, list[pytest.Item]] = defaultdict(list)
-    for item in items:
-        modules[item.path].append(item)
-    for path, tests in modules.items():
-        wanted = {name for test in tests for name in getattr(test, "fixturenames", ())}
-        group = next((name for name in SHARED if name in wanted), path.name)
-        for test in tests:
-            # A module may say better than its fixtures do.
-            if test.get_closest_marker("xdist_group") is None:
-                test.add_marker(pytest.mark.xdist_group(group))
-    # Around the others, because xdist reads the groups as early as it can.
-    yield
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Deal out whole modules: their tests share fixtures, and some build on the one before."""
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - only where tests run in several processes
+
+    class Modules(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            module = nodeid.partition("::")[0]
+            return TOGETHER.get(module, module)
+
+    return Modules(config, log)
 
 
 @pytest.fixture(autouse=True)

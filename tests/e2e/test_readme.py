@@ -18,9 +18,6 @@ from tests import markdown
 from tests.conftest import PROJECT
 from tests.e2e.test_local_commands import environment, running_up
 
-# `up` tells where it is in one file of the checkout, so it must not run beside the tests of local commands.
-pytestmark = pytest.mark.xdist_group("pipeline")
-
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 SHOWN_URL = "http://127.0.0.1:8000"
 VARYING = {"access_token", "elapsed_ms", "stored_at", "received_at"}
