@@ -274,12 +274,9 @@ def test_a_rebuild_that_is_killed_leaves_what_the_next_one_knows(lake: Lake) -> 
     assert scratch(lake) == [SCRATCH.bucket, SCRATCH.database]
     assert "Contents" not in s3.list_objects_v2(Bucket=SCRATCH.bucket, Prefix="portfolio/left-over")
 
-    code, _, err = rebuild(lake, "--yes")
-
-    assert code == 1
-    assert f"is rebuilding into {SCRATCH.bucket} already" in err
-    glue = lake.cloud.client("glue")
-    glue.batch_stop_job_run(JobName="bovespa-refine", JobRunIds=[run_under_way(lake)])
+    # The killed one's run may be over by now; the next rebuild waits for nobody's.
+    if run_id := run_under_way(lake):
+        lake.cloud.client("glue").batch_stop_job_run(JobName="bovespa-refine", JobRunIds=[run_id])
     lake.wait_until_idle()
 
     with start(lake, "--yes") as process:
