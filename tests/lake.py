@@ -139,9 +139,9 @@ class Lake:
 
 
 @contextlib.contextmanager
-def quiet_lake() -> Iterator[Lake]:
+def quiet_lake(*, faults: bool = False) -> Iterator[Lake]:
     """A lake of its own whose raw bucket tells nobody what arrives: the test starts the runs."""
-    with running_cloud() as cloud:
+    with running_cloud(faults=faults) as cloud:
         lake = Lake(cloud)
         cloud.client("s3").put_bucket_notification_configuration(Bucket=lake.raw, NotificationConfiguration={})
         yield lake

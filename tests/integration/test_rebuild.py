@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import io
 import json
@@ -25,6 +26,7 @@ from bovespa.portfolio_csv import parse_csv, serialise_csv
 from bovespa.session_state import State
 from infrastructure.scratch import ScratchNames
 from local.cloud import PROJECT
+from local.cloud_faults import CloudFault, CloudFaults
 from local.synthetic import synthetic_csv
 from local.synthetic_trading import synthetic_cotahist
 from s3_bucket_manager.session_states import SessionStates
@@ -45,7 +47,7 @@ TABLES = ["portfolio", "holdings", "sessions", "sectors", "trading"]
 @pytest.fixture(scope="module", name="lake")
 def _lake() -> Iterator[Lake]:
     """A lake to which history came as it does in life: out of order, corrected, late, withdrawn."""
-    with quiet_lake() as lake:
+    with quiet_lake(faults=True) as lake:
         for days in ((DAYS[6], DAYS[2]), (DAYS[0],), (DAYS[9], DAYS[4], DAYS[5])):
             refine(lake, *(lake.store(synthetic_csv(INDEX, day)) for day in days))
         by_code = lake.store(synthetic_csv(INDEX, DAYS[7], View.CODE))
@@ -267,19 +269,22 @@ def test_a_rebuild_that_is_killed_leaves_what_the_next_one_knows(lake: Lake) -> 
     """The one before was told to keep its scratch; this one clears that first."""
     s3 = lake.cloud.client("s3")
     s3.put_object(Bucket=SCRATCH.bucket, Key="portfolio/left-over", Body=b"of no worth")
-    with start(lake, "--yes") as process:
-        until(lambda: run_under_way(lake), timeout_s=60)
-        process.kill()
-        process.communicate()
-    assert scratch(lake) == [SCRATCH.bucket, SCRATCH.database]
-    assert "Contents" not in s3.list_objects_v2(Bucket=SCRATCH.bucket, Prefix="portfolio/left-over")
+    with writes_held(lake):
+        with start(lake, "--yes") as process:
+            until(lambda: run_under_way(lake), timeout_s=60)
+            process.kill()
+            process.communicate()
+        assert scratch(lake) == [SCRATCH.bucket, SCRATCH.database]
+        assert "Contents" not in s3.list_objects_v2(Bucket=SCRATCH.bucket, Prefix="portfolio/left-over")
 
-    # The killed one's run may be over by now; the next rebuild waits for nobody's.
-    if run_id := run_under_way(lake):
-        lake.cloud.client("glue").batch_stop_job_run(JobName="bovespa-refine", JobRunIds=[run_id])
-    lake.wait_until_idle()
+        code, out, err = rebuild(lake, "--yes")
 
-    with start(lake, "--yes") as process:
+        assert (code, out) == (1, "")
+        assert f"is rebuilding into {SCRATCH.bucket} already" in err
+        lake.cloud.client("glue").batch_stop_job_run(JobName="bovespa-refine", JobRunIds=[run_under_way(lake)])
+        lake.wait_until_idle()
+
+    with writes_held(lake), start(lake, "--yes") as process:
         until(lambda: run_under_way(lake), timeout_s=60)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
@@ -288,6 +293,17 @@ def test_a_rebuild_that_is_killed_leaves_what_the_next_one_knows(lake: Lake) -> 
     assert "stopping run" in err
     assert err.endswith("stopped\n")
     assert (scratch(lake), run_under_way(lake)) == ([], "")
+
+
+@contextlib.contextmanager
+def writes_held(lake: Lake) -> Iterator[None]:
+    """Within the `with` no run can end by itself: nothing that it writes to the scratch arrives."""
+    faults = CloudFaults(lake.cloud.endpoint_url)
+    faults.set(CloudFault(f"PUT /{SCRATCH.bucket}/.*"))
+    try:
+        yield
+    finally:
+        faults.set()
 
 
 def run_under_way(lake: Lake) -> str:
