@@ -13,8 +13,9 @@ from faults.b3 import B3_FAULTS, B3Fault, attempt_b3
 from faults.chain import CHAIN_FAULTS
 from faults.files import Files
 from faults.image import Image, image_of
-from faults.matrix import ChainFault, Outcome, attempt
+from faults.matrix import ChainFault, Entry, Outcome, attempt
 from faults.reader import Watch
+from faults.restart import CLOUD_KILLED, attempt_restart
 from faults.scene import Scene
 from local.cloud import running_cloud
 from local.console import Progress, print_table
@@ -25,7 +26,7 @@ COLUMNS = ("fault", "injected", "expected", "seen", "lost", "wrong")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Try the faults, print the table, and return 1 if anything was lost or wrong."""
-    every: tuple[ChainFault | B3Fault, ...] = (*B3_FAULTS, *CHAIN_FAULTS)
+    every: tuple[B3Fault | Entry, ...] = (*B3_FAULTS, *CHAIN_FAULTS, CLOUD_KILLED)
     names = [fault.name for fault in every]
     parser = argparse.ArgumentParser(prog="python -m faults", description=__doc__)
     parser.add_argument("--only", action="append", choices=names, help="try this alone; may be repeated")
@@ -52,25 +53,32 @@ def row(outcome: Outcome) -> tuple[str, ...]:
     return (*told, "; ".join(outcome.lost) or "nothing", "; ".join(outcome.wrong) or "nothing")
 
 
-def try_all(chosen: Sequence[ChainFault | B3Fault], progress: Progress) -> list[Outcome]:
-    """Try *chosen*, one after the other, in a pipeline started for them."""
-    of_chain = [fault for fault in chosen if isinstance(fault, ChainFault)]
-    images = untroubled(of_chain, progress) if of_chain else {}
+def try_all(chosen: Sequence[B3Fault | Entry], progress: Progress) -> list[Outcome]:
+    """Try *chosen*, one after the other: in one pipeline started for them, but for those that end theirs."""
+    after_bucket = [fault for fault in chosen if not isinstance(fault, B3Fault)]
+    images = untroubled(after_bucket, progress) if after_bucket else {}
     outcomes = []
-    with running_pipeline(faults=True) as running:
-        progress.say("pipeline is running")
-        for fault in chosen:
-            if isinstance(fault, ChainFault):
-                outcome = attempt(fault, running, images[fault.name])
-            else:
-                outcome = attempt_b3(fault, running)
-            outcomes.append(outcome)
-            verdict = "as expected" if outcome.is_good else "; ".join((*outcome.lost, *outcome.wrong))
-            progress.say(f"{fault.name}  {outcome.elapsed_s:.1f} s  {verdict}")
+
+    def keep(outcome: Outcome) -> None:
+        outcomes.append(outcome)
+        verdict = "as expected" if outcome.is_good else "; ".join((*outcome.lost, *outcome.wrong))
+        progress.say(f"{outcome.name}  {outcome.elapsed_s:.1f} s  {verdict}")
+
+    together = [fault for fault in chosen if fault is not CLOUD_KILLED]
+    if together:
+        with running_pipeline(faults=True) as running:
+            progress.say("pipeline is running")
+            for fault in together:
+                if isinstance(fault, B3Fault):
+                    keep(attempt_b3(fault, running))
+                elif isinstance(fault, ChainFault):
+                    keep(attempt(fault, running, images[fault.name]))
+    if CLOUD_KILLED in chosen:
+        keep(attempt_restart(images[CLOUD_KILLED.name]))
     return outcomes
 
 
-def untroubled(chosen: Sequence[ChainFault], progress: Progress) -> Mapping[str, Image]:
+def untroubled(chosen: Sequence[Entry], progress: Progress) -> Mapping[str, Image]:
     """Return what the lake holds of each fault's files when nothing fails."""
     with running_cloud() as cloud:
         with no_events(cloud):

@@ -11,7 +11,7 @@ from time import monotonic
 from benchmarks.runs import no_events
 from faults.files import session_of
 from faults.matrix import ChainFault
-from faults.scene import Scene, require, until
+from faults.scene import Scene, refined_puts, require, until
 from local.cloud import PROJECT
 from local.cloud_faults import CloudFault
 from local.glue_runs import start_worker
@@ -23,7 +23,7 @@ _HUNDRED = "the catalog takes 100 partitions a call"
 
 def _killed_on_a_new_session(scene: Scene) -> None:
     first = scene.files.first
-    scene.hold(_refined_puts(scene), after=10)
+    scene.hold(refined_puts(scene), after=10)
     session = scene.store(first)
     until(lambda: scene.faults.hits() > 0, "the job at its eleventh object")
     scene.kill_spark()
@@ -38,7 +38,7 @@ def _killed_on_a_correction(scene: Scene) -> None:
     session = scene.store(files.first)
     scene.wait_until_refined(session)
     known = {run["Id"] for run in scene.runs(session)}
-    scene.hold(_refined_puts(scene), after=len(files.corrected.holdings) // 2)
+    scene.hold(refined_puts(scene), after=len(files.corrected.holdings) // 2)
     scene.store(files.corrected)
     until(lambda: scene.faults.hits() > 0, "the job in the middle of its objects")
     scene.kill_spark()
@@ -78,7 +78,7 @@ def _two_runs_at_once(scene: Scene) -> None:
     before = len(scene.runs(session))
     with no_events(scene.cloud):
         scene.store(files.corrected)
-    scene.hold(_refined_puts(scene))
+    scene.hold(refined_puts(scene))
     with TemporaryDirectory(prefix="bovespa-faults-") as folder, ThreadPoolExecutor(1) as pool:
         # Glue runs jobs beside each other; the local one has one Spark, so the second run brings its own.
         other = pool.submit(_run_beside, scene, str(session), Path(folder))
@@ -140,11 +140,13 @@ def _glue_stays_away(scene: Scene) -> None:
 
     until(lambda: waiting() == 1, "the event in the dead-letter queue")
     scene.mend()
-    message = sqs.receive_message(QueueUrl=queue)["Messages"][0]
-    require("AccessDenied" in message["Body"], f"the message does not say why: {message['Body'][:300]}")
     require(not scene.runs(session), "a run was started")
-    scene.repair(session)
-    sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    done = scene.redrive()
+    require(done.returncode == 0, f"redrive ended with {done.returncode}: {done.stderr[-400:]}")
+    require("AccessDenied" in done.stdout, f"redrive does not say why the event waited: {done.stdout[:400]}")
+    scene.wait_until_refined(session)
+    require(waiting() == 0, "the event is in the queue still")
+    scene.see("replayed, one run")
 
 
 def _second_batch_refused(scene: Scene) -> None:
@@ -163,7 +165,7 @@ def _storage_slows_down(scene: Scene) -> None:
         *(
             CloudFault.parse({"call": call, "after": after, "times": times, "answer": refusal})
             for call, after, times in (
-                (_refined_puts(scene), 5, 12),
+                (refined_puts(scene), 5, 12),
                 (f"GET /{raw}/portfolio/index_code={scene.index_code}/.*", 0, 3),
                 (f"PUT /{raw}/portfolio/index_code={scene.index_code}/.*", 0, 2),
             )
@@ -188,26 +190,22 @@ def _replaced(scene: Scene) -> None:
     scene.see(f"{1000 * (monotonic() - started):.0f} ms from PUT to receipt")
 
 
-def _refined_puts(scene: Scene) -> str:
-    return f"PUT /{scene.cloud.outputs['RefinedBucketName']}/portfolio/index_code={scene.index_code}/.*"
-
-
 CHAIN_FAULTS = (
     ChainFault(
         "killed-new",
         "IBXL",
         "Spark killed (-9) after 10 objects of a new session",
         "run failed, nothing visible, doctor --repair finishes",
-        _killed_on_a_new_session,
         lambda files: (files.first,),
+        _killed_on_a_new_session,
     ),
     ChainFault(
         "killed-correction",
         "ICO2",
         "Spark killed (-9) in the middle of the objects of a correction",
         "run failed, each ticker old or new, doctor --repair finishes",
-        _killed_on_a_correction,
         lambda files: (files.first, files.corrected),
+        _killed_on_a_correction,
         mixes=_TICKER_BY_TICKER,
     ),
     ChainFault(
@@ -215,48 +213,48 @@ CHAIN_FAULTS = (
         "AGFS",
         "events of a correction and a later session delivered twice, the later session first",
         "the same rows as in order and once",
-        _duplicate_and_out_of_order_events,
         lambda files: (files.first, files.second, files.corrected),
+        _duplicate_and_out_of_order_events,
     ),
     ChainFault(
         "deleted",
         "IBHB",
         "the event of an object that was deleted since",
         "nothing visible, no failure, doctor --repair makes it anew from B3's bytes",
-        _event_of_a_deleted_object,
         lambda files: (files.first, files.second),
+        _event_of_a_deleted_object,
     ),
     ChainFault(
         "glue-full",
         "GPTW",
         "StartJobRun answers ConcurrentRunsExceededException three times",
         "the function asks again and starts the run",
-        _glue_is_full,
         lambda files: (files.first,),
+        _glue_is_full,
     ),
     ChainFault(
         "glue-throttles",
         "IBSD",
         "StartJobRun answers ThrottlingException three times",
         "the function asks again and starts the run",
-        _glue_throttles,
         lambda files: (files.first,),
+        _glue_throttles,
     ),
     ChainFault(
         "slow-down",
         "MLCX",
         "S3 answers 503 SlowDown to 14 PUTs and 3 GETs",
         "asked again, one run, no repair",
-        _storage_slows_down,
         lambda files: (files.first,),
+        _storage_slows_down,
     ),
     ChainFault(
         "replaced",
         "IBBC",
         "none: a correction replaces a session under a reader",
         "old, then new; mixed as shortly as the store allows",
-        _replaced,
         lambda files: (files.first, files.second, files.corrected),
+        _replaced,
         mixes=_TICKER_BY_TICKER,
     ),
     ChainFault(
@@ -264,8 +262,8 @@ CHAIN_FAULTS = (
         "IGNM",
         "BatchCreatePartition refuses from its second call on",
         "run failed, no receipt, doctor --repair finishes",
-        _second_batch_refused,
         lambda files: (files.first,),
+        _second_batch_refused,
         mixes=_HUNDRED,
     ),
     ChainFault(
@@ -273,16 +271,16 @@ CHAIN_FAULTS = (
         "IDVR",
         "two runs of one correction write at once",
         "the new rows, once",
-        _two_runs_at_once,
         lambda files: (files.first, files.corrected),
+        _two_runs_at_once,
         mixes=_TICKER_BY_TICKER,
     ),
     ChainFault(
         "dead-letter",
         "IFIL",
         "StartJobRun refuses every time",
-        "the event waits in the dead-letter queue with its reason, doctor --repair finishes",
-        _glue_stays_away,
+        "the event waits in the dead-letter queue with its reason, redrive replays it",
         lambda files: (files.first,),
+        _glue_stays_away,
     ),
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -15,26 +15,33 @@ from faults.files import Files
 from faults.image import Image, differences, image_of
 from faults.reader import Watch, reading
 from faults.scene import NotAsExpected, Scene, until
+from local.cloud import Cloud
 from local.pipeline import Pipeline
 
 
 @dataclass(frozen=True, slots=True)
-class ChainFault:
-    """Something that fails between the raw bucket and SQL."""
+class Entry:
+    """What the table tells of a fault behind the raw bucket, and where it is tried."""
 
     name: str
     index_code: str
     """Each fault has an index of its own, so that no one disturbs another."""
     injected: str
     expected: str
+    stored: Callable[[Files], Sequence[Portfolio]]
+    """Every file that was stored, in order: of a session the last one counts, and the bytes of all are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainFault(Entry):
+    """Something that fails between the raw bucket and SQL."""
+
     act: Callable[[Scene], None]
     """Injects it, and ends when all is mended.
 
     Raises:
         NotAsExpected: Something else happened than is expected.
     """
-    stored: Callable[[Files], Sequence[Portfolio]]
-    """Every file that was stored, in order: of a session the last one counts, and the bytes of all are kept."""
     mixes: str = ""
     """Why a reader may see a session of no one version; empty where none may."""
 
@@ -63,39 +70,72 @@ class Outcome:
         return asdict(self)
 
 
+@dataclass(slots=True)
+class Trial:
+    """A fault that is being tried: what its act tells, what a reader saw meanwhile, and the lake afterwards."""
+
+    fault: Entry
+    may_mix: bool = False
+    """Whether a reader may see a session of no one version for a while."""
+    watch: Watch = field(default_factory=Watch)
+    notes: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    started_s: float = field(default_factory=time.monotonic)
+
+    @contextlib.contextmanager
+    def catching(self) -> Iterator[None]:
+        """Keep as wrong what the body of the `with` raises of ours or of AWS."""
+        try:
+            yield
+        except (BovespaError, ClientError, BotoCoreError) as error:
+            self.wrong.append(f"{type(error).__name__}: {error}")
+
+    @contextlib.contextmanager
+    def watched(self, running: Pipeline) -> Iterator[Scene]:
+        """Let a reader look on during the body of the `with`, and mend everything at its end."""
+        scene = self.scene(running)
+        with reading(running.cloud, self.fault.index_code, self.watch):
+            try:
+                with self.catching():
+                    yield scene
+            finally:
+                scene.mend()
+            # One asked before the end, and one after it: the reader's last word is about the lake as it is now.
+            answers = self.watch.answers + 2
+            with contextlib.suppress(NotAsExpected):
+                until(lambda: self.watch.answers >= answers, "two more answers of SQL", timeout_s=20)
+
+    def scene(self, running: Pipeline) -> Scene:
+        """Return where the fault is tried in *running*."""
+        return Scene(running.cloud, running.environment, self.fault.index_code, self.watch, self.notes)
+
+    def outcome(self, cloud: Cloud, untroubled: Image) -> Outcome:
+        """Compare the lake of *cloud* with the *untroubled* one, and say all that was found."""
+        lost: list[str] = []
+        wrong = [*self.wrong, *list(dict.fromkeys(self.watch.wrong))[:3]]
+        if self.watch.is_mixed_still:
+            wrong.append("a session is of no one version at the end")
+        mixed_ms = round(1000 * self.watch.mixed_s)
+        if mixed_ms:
+            self.notes.append(f"versions mixed for {mixed_ms} ms")
+            if not self.may_mix:
+                wrong.append(f"versions mixed for {mixed_ms} ms")
+        try:
+            found = differences(image_of(cloud, self.fault.index_code), untroubled)
+        except BovespaError as error:
+            wrong.append(str(error))
+        else:
+            lost += found.lost
+            wrong += found.wrong
+        seen = "; ".join([*self.notes, f"{self.watch.answers} answers"])
+        elapsed_s = round(time.monotonic() - self.started_s, 1)
+        told = (self.fault.name, self.fault.injected, self.fault.expected, seen)
+        return Outcome(*told, tuple(lost), tuple(wrong), elapsed_s, mixed_ms)
+
+
 def attempt(fault: ChainFault, running: Pipeline, untroubled: Image) -> Outcome:
     """Try *fault* with a reader beside it, and compare the lake afterwards with the *untroubled* one."""
-    started = time.monotonic()
-    watch = Watch()
-    scene = Scene.of(running, fault.index_code, watch)
-    lost: list[str] = []
-    wrong: list[str] = []
-    with reading(running.cloud, fault.index_code, watch):
-        try:
-            fault.act(scene)
-        except (BovespaError, ClientError, BotoCoreError) as error:
-            wrong.append(f"{type(error).__name__}: {error}")
-        finally:
-            scene.mend()
-        # One that was asked before the end, and one after it: the reader's last word is about the lake as it is now.
-        answers = watch.answers + 2
-        with contextlib.suppress(NotAsExpected):
-            until(lambda: watch.answers >= answers, "two more answers of SQL", timeout_s=20)
-    wrong += list(dict.fromkeys(watch.wrong))[:3]
-    if watch.is_mixed_still:
-        wrong.append("a session is of no one version at the end")
-    mixed_ms = round(1000 * watch.mixed_s)
-    if mixed_ms:
-        scene.see(f"versions mixed for {mixed_ms} ms")
-        if not fault.mixes:
-            wrong.append(f"versions mixed for {mixed_ms} ms")
-    try:
-        found = differences(image_of(running.cloud, fault.index_code), untroubled)
-    except BovespaError as error:
-        wrong.append(str(error))
-    else:
-        lost += found.lost
-        wrong += found.wrong
-    seen = "; ".join([*scene.notes, f"{watch.answers} answers"])
-    elapsed_s = round(time.monotonic() - started, 1)
-    return Outcome(fault.name, fault.injected, fault.expected, seen, tuple(lost), tuple(wrong), elapsed_s, mixed_ms)
+    trial = Trial(fault, may_mix=bool(fault.mixes))
+    with trial.watched(running) as scene:
+        fault.act(scene)
+    return trial.outcome(running.cloud, untroubled)

@@ -24,7 +24,6 @@ from faults.files import Files, bytes_of, session_of
 from faults.reader import Watch
 from local.cloud import PROJECT, Cloud
 from local.cloud_faults import CloudFault, CloudFaults
-from local.pipeline import Pipeline
 from s3_bucket_manager.manager import RawStore
 
 ENDED = frozenset({"SUCCEEDED", "FAILED", "STOPPED", "TIMEOUT"})
@@ -69,11 +68,6 @@ class Scene:
     watch: Watch
     notes: list[str] = field(default_factory=list)
     """What was seen, for the table."""
-
-    @classmethod
-    def of(cls, running: Pipeline, index_code: str, watch: Watch) -> Scene:
-        """Return the scene of one fault in a running pipeline."""
-        return cls(running.cloud, running.environment, index_code, watch)
 
     @property
     def files(self) -> Files:
@@ -223,10 +217,17 @@ class Scene:
         require(done.returncode == 0, f"doctor --repair ended with {done.returncode}: {done.stdout[-400:]}")
         self.see(done.stdout.splitlines()[0].rstrip("."))
 
+    def redrive(self) -> subprocess.CompletedProcess[str]:
+        """`python -m infrastructure.redrive`, which replays what waits in the dead-letter queue."""
+        return self._operate("infrastructure.redrive")
+
     def flask(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run `flask` as an operator does."""
+        return self._operate("flask", *arguments, **environment)
+
+    def _operate(self, module: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(  # noqa: S603
-            [sys.executable, "-m", "flask", *arguments],
+            [sys.executable, "-m", module, *arguments],
             cwd=PROJECT,
             env={**os.environ, **self.environment, **environment},
             stdin=subprocess.DEVNULL,
@@ -235,3 +236,8 @@ class Scene:
             timeout=_TIMEOUT_S,
             check=False,
         )
+
+
+def refined_puts(scene: Scene) -> str:
+    """The objects that a run writes of the scene's index, as a call to hold or to refuse."""
+    return f"PUT /{scene.cloud.outputs['RefinedBucketName']}/portfolio/index_code={scene.index_code}/.*"

@@ -90,10 +90,12 @@ def running_cloud(
         report: Receives a line for each step of the deployment.
 
     Raises:
-        CloudDidNotStart: The emulator did not come up.
+        CloudDidNotStart: The emulator did not come up, or cannot with *data*.
         ConfigurationError: Java is missing.
     """
     require_java()
+    if data is not None:
+        _require_state(data)
     port = port or free_port()
     work_dir = Path(tempfile.mkdtemp(prefix="bovespa-cloud-"))
     try:
@@ -134,6 +136,16 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def _require_state(data: Path) -> None:
+    """Refuse a folder that has buckets and no state that knows them: no stack can be deployed over them."""
+    objects, state = data / "s3", data / "state"
+    if objects.is_dir() and any(objects.iterdir()) and not (state.is_dir() and any(state.iterdir())):
+        raise CloudDidNotStart(
+            f"{data} was left by a local cloud that was killed before its first deployment was over: its buckets "
+            "belong to no stack, and nothing was collected into them yet. Remove the folder, then start again."
+        )
 
 
 def _start(

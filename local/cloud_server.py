@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -38,6 +39,7 @@ def main() -> None:
             arguments.port,
             arguments.work,
             warm=not arguments.cold,
+            is_kept=arguments.data is not None,
             requests=arguments.requests,
             faults=arguments.faults,
         )
@@ -70,13 +72,14 @@ def _emulator_environ(port: int, data: Path | None, work_dir: Path) -> dict[str,
     }
 
 
-async def _serve(port: int, work_dir: Path, *, warm: bool, requests: Path | None, faults: bool) -> None:
+async def _serve(port: int, work_dir: Path, *, warm: bool, is_kept: bool, requests: Path | None, faults: bool) -> None:
     from hypercorn.asyncio import serve  # noqa: PLC0415 - after the environment is set
     from hypercorn.config import Config  # noqa: PLC0415
     from ministack.app import app  # noqa: PLC0415
 
     from local import athena_engine, athena_named_queries, glue_catalog  # noqa: PLC0415
     from local.cloud_faults import with_faults  # noqa: PLC0415
+    from local.cloud_state import StateKeeper, saving  # noqa: PLC0415
     from local.enforcement import over_tls  # noqa: PLC0415
     from local.glue_runs import GlueSparkRunner, install  # noqa: PLC0415
     from local.request_log import logged  # noqa: PLC0415
@@ -103,15 +106,19 @@ async def _serve(port: int, work_dir: Path, *, warm: bool, requests: Path | None
     config.keep_alive_timeout = 75
     config.graceful_timeout = 1
     config.loglevel = "WARNING"
-    guarded = over_tls(app)
-    # Outermost, because the operator who spoils a call signs nothing.
-    served = with_faults(guarded) if faults else guarded
-    if requests is None:
+    served = over_tls(app)
+    async with contextlib.AsyncExitStack() as stack:
+        if is_kept:
+            keeper = StateKeeper()
+            served = keeper.watching(served)
+            await stack.enter_async_context(saving(keeper))
+        if faults:
+            # Outside of what checks signatures, because the operator who spoils a call signs nothing.
+            served = with_faults(served)
+        if requests is not None:
+            # Line by line, so that a request is counted before it is answered.
+            served = logged(served, stack.enter_context(requests.open("a", encoding="utf-8", buffering=1)))
         await serve(served, config, shutdown_trigger=stopped)
-        return
-    # Line by line, so that a request is counted before it is answered.
-    with requests.open("a", encoding="utf-8", buffering=1) as log:
-        await serve(logged(served, log), config, shutdown_trigger=stopped)
 
 
 if __name__ == "__main__":
