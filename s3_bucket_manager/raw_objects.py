@@ -84,8 +84,10 @@ class RawObjects:
                 return StoreStatus.UNCHANGED
             # Before the Parquet, so that no Parquet ever stands without the bytes it was made from.
             wanted.keep_source()
-            if stored is not None and not wanted.is_news(self._body(wanted.key, stored)):
+            body = None if stored is None else self._body_if_still(wanted.key, stored)
+            if body is not None and not wanted.is_news(body):
                 return StoreStatus.UNCHANGED
+            # Where the body was gone since, this does not hold either.
             if self.put_if_still(wanted.key, wanted.body(), wanted.facts, stored, wanted.correlation_id):
                 return StoreStatus.STORED
             log.warning("another writer stored this meanwhile", extra={"key": wanted.key})
@@ -217,9 +219,16 @@ class RawObjects:
         """Return the address of an object."""
         return f"s3://{self._bucket}/{key}"
 
-    def _body(self, key: str, stored: Head) -> bytes:
+    def _body_if_still(self, key: str, stored: Head) -> bytes | None:
+        """The content of an object that is still *stored*, None if another writer was there since."""
         with storage_errors(f"reading {self.uri(key)}"):
-            content: bytes = self._s3.get_object(Bucket=self._bucket, Key=key, IfMatch=stored.etag)["Body"].read()
+            try:
+                answer = self._s3.get_object(Bucket=self._bucket, Key=key, IfMatch=stored.etag)
+            except ClientError as error:
+                if is_conflict(error) or is_missing(error):
+                    return None
+                raise
+            content: bytes = answer["Body"].read()
         return content
 
 

@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import boto3
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -318,6 +319,33 @@ def test_simultaneous_writers_leave_one_whole_session(s3: Any, raw_bucket: str):
     assert len(answers) == 4
     assert read_portfolio(body(s3, raw_bucket, f"s3://{raw_bucket}/{SESSION.raw_key}"), SESSION).view is View.SECTOR
     assert versions(s3, raw_bucket).count(SESSION.raw_key) == answers.count(StoreStatus.STORED)
+
+
+@pytest.mark.parametrize("is_gone", [False, True], ids=["changed", "gone"])
+def test_what_changes_between_the_look_and_the_reading_is_looked_at_again(s3: Any, raw_bucket: str, is_gone: bool):
+    store = RawStore(s3, raw_bucket)
+    first = store.store(parse_csv(CODE_CSV), CODE_CSV, PROVENANCE)
+    client = boto3.client("s3")
+    meanwhile = []
+
+    def another_writer(**_: Any) -> None:
+        if meanwhile:
+            return
+        meanwhile.append(first.raw_uri)
+        if is_gone:
+            s3.delete_object(Bucket=raw_bucket, Key=SESSION.raw_key)
+        else:
+            store.store(parse_csv(SECTOR_CSV), SECTOR_CSV, PROVENANCE)
+
+    client.meta.events.register("before-call.s3.GetObject", another_writer)
+    other = CODE_CSV.replace(b"\r\n", b"\n")
+
+    answer = RawStore(client, raw_bucket).store(parse_csv(other), other, PROVENANCE)
+
+    assert meanwhile
+    assert answer.status is (StoreStatus.STORED if is_gone else StoreStatus.UNCHANGED)
+    view = View.CODE if is_gone else View.SECTOR
+    assert read_portfolio(body(s3, raw_bucket, first.raw_uri), SESSION).view is view
 
 
 # --- quarantine
