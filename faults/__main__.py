@@ -14,7 +14,6 @@ from faults.chain import CHAIN_FAULTS
 from faults.files import Files
 from faults.image import Image, image_of
 from faults.matrix import ChainFault, Entry, Outcome, attempt
-from faults.reader import Watch
 from faults.restart import CLOUD_KILLED, attempt_restart
 from faults.scene import Scene
 from local.cloud import running_cloud
@@ -83,7 +82,7 @@ def untroubled(chosen: Sequence[Entry], progress: Progress) -> Mapping[str, Imag
     with running_cloud() as cloud:
         with no_events(cloud):
             for fault in chosen:
-                scene = Scene(cloud, {}, fault.index_code, Watch())
+                scene = Scene(cloud, {}, fault.index_code)
                 for portfolio in fault.stored(Files.of(fault.index_code)):
                     scene.store(portfolio)
         run(cloud)

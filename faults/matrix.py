@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -13,10 +13,13 @@ from bovespa.errors import BovespaError
 from bovespa.portfolio import Portfolio
 from faults.files import Files
 from faults.image import Image, differences, image_of
-from faults.reader import Watch, reading
+from faults.reader import TABLES, Watch, reading
 from faults.scene import NotAsExpected, Scene, until
 from local.cloud import Cloud
 from local.pipeline import Pipeline
+
+BY_TICKER = "portfolio"
+"""The table whose sessions are replaced ticker by ticker, and may be seen mixed meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +45,6 @@ class ChainFault(Entry):
     Raises:
         NotAsExpected: Something else happened than is expected.
     """
-    mixes: str = ""
-    """Why a reader may see a session of no one version; empty where none may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Outcome:
     wrong: tuple[str, ...]
     elapsed_s: float
     mixed_ms: int = 0
-    """How long the answers of SQL were of no one version of a session."""
+    """How long SQL's answers out of `portfolio` were of no one version of a session."""
 
     @property
     def is_good(self) -> bool:
@@ -75,9 +76,7 @@ class Trial:
     """A fault that is being tried: what its act tells, what a reader saw meanwhile, and the lake afterwards."""
 
     fault: Entry
-    may_mix: bool = False
-    """Whether a reader may see a session of no one version for a while."""
-    watch: Watch = field(default_factory=Watch)
+    watches: Mapping[str, Watch] = field(default_factory=lambda: {table: Watch() for table in TABLES})
     notes: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     started_s: float = field(default_factory=time.monotonic)
@@ -94,32 +93,37 @@ class Trial:
     def watched(self, running: Pipeline) -> Iterator[Scene]:
         """Let a reader look on during the body of the `with`, and mend everything at its end."""
         scene = self.scene(running)
-        with reading(running.cloud, self.fault.index_code, self.watch):
+        with reading(running.cloud, self.fault.index_code, self.watches):
             try:
                 with self.catching():
                     yield scene
             finally:
                 scene.mend()
             # One asked before the end, and one after it: the reader's last word is about the lake as it is now.
-            answers = self.watch.answers + 2
+            answers = {table: watch.answers + 2 for table, watch in self.watches.items()}
             with contextlib.suppress(NotAsExpected):
-                until(lambda: self.watch.answers >= answers, "two more answers of SQL", timeout_s=20)
+                until(
+                    lambda: all(watch.answers >= answers[table] for table, watch in self.watches.items()),
+                    "two more answers of SQL",
+                    timeout_s=20,
+                )
 
     def scene(self, running: Pipeline) -> Scene:
         """Return where the fault is tried in *running*."""
-        return Scene(running.cloud, running.environment, self.fault.index_code, self.watch, self.notes)
+        return Scene(running.cloud, running.environment, self.fault.index_code, self.watches.values(), self.notes)
 
     def outcome(self, cloud: Cloud, untroubled: Image) -> Outcome:
         """Compare the lake of *cloud* with the *untroubled* one, and say all that was found."""
         lost: list[str] = []
-        wrong = [*self.wrong, *list(dict.fromkeys(self.watch.wrong))[:3]]
-        if self.watch.is_mixed_still:
-            wrong.append("a session is of no one version at the end")
-        mixed_ms = round(1000 * self.watch.mixed_s)
-        if mixed_ms:
-            self.notes.append(f"versions mixed for {mixed_ms} ms")
-            if not self.may_mix:
-                wrong.append(f"versions mixed for {mixed_ms} ms")
+        wrong = list(self.wrong)
+        for table, watch in self.watches.items():
+            wrong += [f"{table}: {one}" for one in dict.fromkeys(watch.wrong)][:3]
+            if watch.is_mixed_still:
+                wrong.append(f"{table}: a session is of no one version at the end")
+        mixed_ms = {table: round(1000 * watch.mixed_s) for table, watch in self.watches.items()}
+        if mixed_ms[BY_TICKER]:
+            self.notes.append(f"versions mixed for {mixed_ms[BY_TICKER]} ms")
+        wrong += [f"{table}: mixed for {ms} ms" for table, ms in mixed_ms.items() if ms and table != BY_TICKER]
         try:
             found = differences(image_of(cloud, self.fault.index_code), untroubled)
         except BovespaError as error:
@@ -127,15 +131,15 @@ class Trial:
         else:
             lost += found.lost
             wrong += found.wrong
-        seen = "; ".join([*self.notes, f"{self.watch.answers} answers"])
+        seen = "; ".join([*self.notes, f"{sum(watch.answers for watch in self.watches.values())} answers"])
         elapsed_s = round(time.monotonic() - self.started_s, 1)
         told = (self.fault.name, self.fault.injected, self.fault.expected, seen)
-        return Outcome(*told, tuple(lost), tuple(wrong), elapsed_s, mixed_ms)
+        return Outcome(*told, tuple(lost), tuple(wrong), elapsed_s, mixed_ms[BY_TICKER])
 
 
 def attempt(fault: ChainFault, running: Pipeline, untroubled: Image) -> Outcome:
     """Try *fault* with a reader beside it, and compare the lake afterwards with the *untroubled* one."""
-    trial = Trial(fault, may_mix=bool(fault.mixes))
+    trial = Trial(fault)
     with trial.watched(running) as scene:
         fault.act(scene)
     return trial.outcome(running.cloud, untroubled)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import threading
 import time
 from collections import Counter, defaultdict
@@ -18,6 +19,9 @@ from infrastructure.athena import QueryFailed
 from local.athena import ask
 from local.cloud import Cloud
 
+TABLES = ("portfolio", "holdings")
+"""What the reader asks: rows that are replaced ticker by ticker, and those that are replaced by the session."""
+
 _PAUSE_S = 0.02
 """Between two questions, so that the reader leaves the machine to what it watches."""
 
@@ -27,7 +31,7 @@ Held = tuple[int, str]
 
 @dataclass
 class Watch:
-    """What a reader may see of one index, and what it saw.
+    """What a reader may see of one index in one table, and what it saw.
 
     The rows of a session may be those of one version of it; before its first version was complete, none. Rows that are
     each right and together of no version are told apart: a mix of versions, or a part of the first one.
@@ -89,20 +93,28 @@ class Watch:
 
 
 @contextmanager
-def reading(cloud: Cloud, index_code: str, watch: Watch) -> Iterator[None]:
-    """Ask for every row of *index_code* again and again for the body of the `with`; *watch* judges the answers."""
+def reading(cloud: Cloud, index_code: str, watches: Mapping[str, Watch]) -> Iterator[None]:
+    """Ask for every row of *index_code* again and again for the body of the `with`.
+
+    Args:
+        cloud: Whose SQL is asked.
+        index_code: Of which index.
+        watches: Who judges the answers, by table.
+    """
     stop = threading.Event()
-    sql = (
-        "SELECT session_date, ticker, theoretical_quantity, participation_pct "  # noqa: S608 - our own words
-        f"FROM portfolio WHERE index_code = '{index_code}'"
-    )
 
     def poll() -> None:
         athena = cloud.client("athena")
-        while not stop.is_set():
+        for table, watch in itertools.cycle(watches.items()):
+            if stop.is_set():
+                return
             asked_s = time.monotonic()
             try:
-                answer = ask(athena, sql)
+                answer = ask(
+                    athena,
+                    "SELECT session_date, ticker, theoretical_quantity, participation_pct "  # noqa: S608 - our own words
+                    f"FROM {table} WHERE index_code = '{index_code}'",
+                )
             except (QueryFailed, ClientError, BotoCoreError) as error:
                 watch.wrong.append(f"a query failed: {error}"[:200])
                 stop.wait(0.2)

@@ -65,7 +65,8 @@ class Scene:
     environment: Mapping[str, str] = field(repr=False)
     """With which `flask --app app` reaches the pipeline."""
     index_code: str
-    watch: Watch
+    watches: Collection[Watch] = ()
+    """Who must know what is stored."""
     notes: list[str] = field(default_factory=list)
     """What was seen, for the table."""
 
@@ -106,7 +107,8 @@ class Scene:
             received_at=dt.datetime.now(dt.UTC),
             way="faults",
         )
-        self.watch.allow(portfolio)
+        for watch in self.watches:
+            watch.allow(portfolio)
         RawStore(self.cloud.client("s3"), self.cloud.outputs["RawBucketName"]).store(portfolio, content, provenance)
         return session_of(portfolio)
 
@@ -217,9 +219,9 @@ class Scene:
         require(done.returncode == 0, f"doctor --repair ended with {done.returncode}: {done.stdout[-400:]}")
         self.see(done.stdout.splitlines()[0].rstrip("."))
 
-    def redrive(self) -> subprocess.CompletedProcess[str]:
+    def redrive(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """`python -m infrastructure.redrive`, which replays what waits in the dead-letter queue."""
-        return self._operate("infrastructure.redrive")
+        return self._operate("infrastructure.redrive", *arguments)
 
     def flask(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run `flask` as an operator does."""

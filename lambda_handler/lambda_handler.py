@@ -188,7 +188,9 @@ def start_runs(
             started[sessions] = run_id
     if failures:
         total = len(started) + len(failures)
-        raise ExceptionGroup(f"{len(failures)} of {total} runs of {job_name} could not be started", failures)
+        # The message is all that the dead-letter queue and the console show of it.
+        why = "; ".join(dict.fromkeys(map(str, failures)))
+        raise ExceptionGroup(f"{len(failures)} of {total} runs of {job_name} could not be started: {why}", failures)
     return [{"sessions": sessions, "job_run_id": run_id} for sessions, run_id in started.items()]
 
 

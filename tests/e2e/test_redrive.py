@@ -64,7 +64,7 @@ def test_an_event_waits_until_its_cause_is_gone_and_is_then_played_and_deleted(
         assert (status, listed["status"], listed["keys"]) == (0, "waiting", [KEY])
         status, (failed,) = redriven(capsys)
         assert (status, failed["status"], failed["message_id"]) == (1, "failed", listed["message_id"])
-        assert "could not be started" in failed["detail"]
+        assert "could not be started: An error occurred (" in failed["detail"]
     finally:
         function.update_function_configuration(FunctionName=name, Environment={"Variables": found})
 

@@ -291,6 +291,8 @@ def test_a_run_that_cannot_start_is_raised_after_the_others_started(error: Excep
     with pytest.raises(ExceptionGroup, match="1 of 2 runs") as raised:
         start_runs([arrival(FIRST), arrival(SECOND)], "bovespa-refine", runs, nobodys)
     assert raised.value.exceptions == (error,)
+    # The queue of failed events shows the message alone.
+    assert str(error) in str(raised.value)
     assert "IBOV/2025-02-03" in error.__notes__[0]
     assert [request["Arguments"]["--sessions"] for request in runs.requests] == ["IBOV/2025-02-03", "SMLL/2025-02-04"]
 
