@@ -79,6 +79,8 @@ def spark_properties(endpoint_url: str, work_dir: Path, *, class_option: str) ->
         "spark.sql.warehouse.dir": str(work_dir / "warehouse"),
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.adaptive.enabled": "false",
+        # A run compiles more plans than the 100 that Spark keeps by default, so the next one would compile all again.
+        "spark.sql.codegen.cache.maxEntries": "2000",
         "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
         "spark.hadoop.fs.s3a.endpoint": endpoint_url,
         "spark.hadoop.fs.s3a.path.style.access": "true",
