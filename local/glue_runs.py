@@ -100,7 +100,8 @@ class SparkWorker:
             WorkerLost: The process ended before it was ready.
         """
         try:
-            self._read_reply(time.monotonic() + timeout_s, threading.Event(), {})
+            if not self._ready:
+                self._read_reply(time.monotonic() + timeout_s, threading.Event(), {})
             if self._process.stdin is not None:
                 self._process.stdin.close()
             # The JVM outlives its Python parent by the seconds it takes to write.

@@ -8,34 +8,50 @@ time. The archive lies in the virtual environment and goes with it. Without it e
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import importlib.util
 import subprocess
 import sys
 import tempfile
+import threading
+import time
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from bovespa.portfolio_csv import serialise_csv
+from bovespa.records import Provenance
 from local.spark_settings import require_java, s3a_jars
+from local.synthetic import synthetic_portfolio
+from s3_bucket_manager.manager import RawStore
 
+if TYPE_CHECKING:
+    from local.cloud import Cloud
+
+_INDEX_CODE, _SESSION_DATE = "UTIL", dt.date(2025, 2, 3)
+_REHEARSED = "a run of the job"
+"""What the classes were loaded by; other words make another archive."""
 _BUILD_TIMEOUT_S = 180.0
 
 
+@cache
 def archive_path() -> Path:
     """Return where the archive of this Java and these jars lies, whether it is built or not."""
     java = subprocess.run([require_java(), "-version"], capture_output=True, check=True)  # noqa: S603
     spec = importlib.util.find_spec("pyspark")
     folder = Path(spec.origin).parent / "jars" if spec and spec.origin else Path()
     jars = [*sorted(folder.glob("*.jar")), *s3a_jars()]
-    listing = "\n".join(f"{jar} {jar.stat().st_size}" for jar in jars)
+    listing = "\n".join([_REHEARSED, *(f"{jar} {jar.stat().st_size}" for jar in jars)])
     digest = hashlib.sha256(java.stderr + listing.encode()).hexdigest()[:16]
     return Path(sys.prefix) / f"spark-classes-{digest}.jsa"
 
 
 def build(path: Path) -> None:
-    """Run Spark's rehearsal once and keep the classes it loaded at *path*.
+    """Refine a session once with the job itself, and keep the classes that this loaded at *path*.
 
     Raises:
-        RuntimeError: The JVM wrote no archive; the message shows its last words.
+        RuntimeError: The run failed, or the JVM wrote no archive; the message shows the last words.
     """
     # Imported here, because they lead back to this module.
     from local.cloud import running_cloud  # noqa: PLC0415
@@ -43,18 +59,32 @@ def build(path: Path) -> None:
 
     for outdated in path.parent.glob("spark-classes-*.jsa"):
         outdated.unlink()
-    with (
-        tempfile.TemporaryDirectory(prefix="bovespa-archive-") as folder,
-        running_cloud(deployed=False, warm=False) as cloud,
-    ):
+    with tempfile.TemporaryDirectory(prefix="bovespa-archive-") as folder, running_cloud(warm=False) as cloud:
         work_dir = Path(folder)
         unfinished = path.with_suffix(".part")
         worker = start_worker(cloud.endpoint_url, work_dir, class_option=f"-XX:ArchiveClassesAtExit={unfinished}")
+        deadline = time.monotonic() + _BUILD_TIMEOUT_S
+        error = worker.run(_run_of(cloud, work_dir), deadline=deadline, stopped=threading.Event(), run={})
         worker.finish(_BUILD_TIMEOUT_S)
-        if not unfinished.exists():
+        if error is not None or not unfinished.exists():
             words = (work_dir / "spark.log").read_text(encoding="utf-8", errors="replace")[-2000:]
-            raise RuntimeError(f"The JVM wrote no class archive:\n{words}")
+            raise RuntimeError(f"The JVM wrote no class archive ({error or 'its run succeeded'}):\n{words}")
         unfinished.rename(path)
+
+
+def _run_of(cloud: Cloud, work_dir: Path) -> dict[str, Any]:
+    """What `local.spark_worker` is asked, to refine a session that nobody else was told of."""
+    from local.cloud import PROJECT  # noqa: PLC0415
+
+    s3, bucket = cloud.client("s3"), cloud.outputs["RawBucketName"]
+    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={})
+    portfolio = synthetic_portfolio(_INDEX_CODE, _SESSION_DATE)
+    provenance = Provenance(_INDEX_CODE, "", "", dt.datetime.now(dt.UTC), way="class archive")
+    RawStore(s3, bucket).store(portfolio, serialise_csv(portfolio), provenance)
+    buckets = ("--raw_bucket", bucket, "--refined_bucket", cloud.outputs["RefinedBucketName"])
+    named = ("--sessions", f"{_INDEX_CODE}/{_SESSION_DATE}", "--database", cloud.outputs["DatabaseName"])
+    script = str(PROJECT / "glue" / "job.py")
+    return {"script": script, "argv": [*named, *buckets], "py_files": [], "log": str(work_dir / "spark.log")}
 
 
 def main() -> None:
@@ -62,7 +92,7 @@ def main() -> None:
     path = archive_path()
     if path.exists():
         return
-    sys.stderr.write("building Spark's class archive, once (about 20 s)\n")
+    sys.stderr.write("building Spark's class archive, once (about half a minute)\n")
     build(path)
 
 

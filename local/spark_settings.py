@@ -74,6 +74,7 @@ def spark_properties(endpoint_url: str, work_dir: Path, *, class_option: str) ->
         "spark.driver.extraClassPath": os.pathsep.join(map(str, s3a_jars())),
         "spark.driver.extraJavaOptions": jvm_options,
         "spark.local.dir": str(work_dir),
+        "spark.python.daemon.module": "local.spark_daemon",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.warehouse.dir": str(work_dir / "warehouse"),

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import importlib
 import json
 import os
 import runpy
 import sys
+import threading
 import traceback
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
@@ -31,7 +31,11 @@ def main() -> None:
     """Serve runs until standard input ends."""
     reply = os.fdopen(int(sys.argv[1]), "w", encoding="utf-8")
     spark = SparkSession.builder.appName("local-glue").getOrCreate()
+    # Python's side needs a second to come up, in which the JVM can plan.
+    python = threading.Thread(target=spark.sparkContext.parallelize([0], 1).count)
+    python.start()
     _rehearse(spark)
+    python.join()
     _answer(reply, None)
     for line in sys.stdin:
         request = json.loads(line)
@@ -69,9 +73,7 @@ def _rehearse(spark: SparkSession) -> None:
 
 
 def _same(batches: Iterable[Any]) -> Iterable[Any]:
-    """Runs in Spark's Python workers, which keep what it imports."""
-    for name in ("boto3", "pyarrow.compute", "pyarrow.parquet"):
-        importlib.import_module(name)
+    """Runs in Spark's Python workers."""
     return batches
 
 
