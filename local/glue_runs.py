@@ -211,14 +211,12 @@ class GlueSparkRunner:
             "py_files": list(map(str, py_files)),
             "log": str(self._work_dir / f"run-{run['Id']}.log"),
         }
-        error: str | None = "the worker was lost"
         try:
-            error = self._worker.run(request, deadline=deadline, stopped=self._stopped, run=run)
-        finally:
-            if error is not None:
-                # Whatever a failed script left behind in the process must not meet the next one.
-                self._drop_worker()
-        return error
+            return self._worker.run(request, deadline=deadline, stopped=self._stopped, run=run)
+        except BaseException:
+            # It is lost, or in the middle of something.
+            self._drop_worker()
+            raise
 
     def _start_worker(self) -> SparkWorker:
         option = f"-XX:SharedArchiveFile={archive_path()}"

@@ -30,7 +30,14 @@ if TYPE_CHECKING:
     from local.cloud import Cloud
 
 _INDEX_CODE, _SESSION_DATE = "UTIL", dt.date(2025, 2, 3)
-_REHEARSED = "a run of the job"
+_READER = """
+import sys
+from pyspark.sql import SparkSession
+
+rows = SparkSession.builder.getOrCreate().read.parquet(sys.argv[1])
+rows.groupBy("ticker").sum("participation_pct").orderBy("ticker").toPandas()
+"""
+_REHEARSED = "a run of the job and a reader"
 """What the classes were loaded by; other words make another archive."""
 _BUILD_TIMEOUT_S = 180.0
 
@@ -48,7 +55,7 @@ def archive_path() -> Path:
 
 
 def build(path: Path) -> None:
-    """Refine a session once with the job itself, and keep the classes that this loaded at *path*.
+    """Refine a session once with the job itself, read it as a notebook does, and keep the classes loaded at *path*.
 
     Raises:
         RuntimeError: The run failed, or the JVM wrote no archive; the message shows the last words.
@@ -64,15 +71,17 @@ def build(path: Path) -> None:
         unfinished = path.with_suffix(".part")
         worker = start_worker(cloud.endpoint_url, work_dir, class_option=f"-XX:ArchiveClassesAtExit={unfinished}")
         deadline = time.monotonic() + _BUILD_TIMEOUT_S
-        error = worker.run(_run_of(cloud, work_dir), deadline=deadline, stopped=threading.Event(), run={})
+        error = None
+        for request in (_run_of_the_job(cloud, work_dir), _run_of_a_reader(cloud, work_dir)):
+            error = error or worker.run(request, deadline=deadline, stopped=threading.Event(), run={})
         worker.finish(_BUILD_TIMEOUT_S)
         if error is not None or not unfinished.exists():
             words = (work_dir / "spark.log").read_text(encoding="utf-8", errors="replace")[-2000:]
-            raise RuntimeError(f"The JVM wrote no class archive ({error or 'its run succeeded'}):\n{words}")
+            raise RuntimeError(f"The JVM wrote no class archive ({error or 'its runs succeeded'}):\n{words}")
         unfinished.rename(path)
 
 
-def _run_of(cloud: Cloud, work_dir: Path) -> dict[str, Any]:
+def _run_of_the_job(cloud: Cloud, work_dir: Path) -> dict[str, Any]:
     """What `local.spark_worker` is asked, to refine a session that nobody else was told of."""
     from local.cloud import PROJECT  # noqa: PLC0415
 
@@ -83,8 +92,17 @@ def _run_of(cloud: Cloud, work_dir: Path) -> dict[str, Any]:
     RawStore(s3, bucket).store(portfolio, serialise_csv(portfolio), provenance)
     buckets = ("--raw_bucket", bucket, "--refined_bucket", cloud.outputs["RefinedBucketName"])
     named = ("--sessions", f"{_INDEX_CODE}/{_SESSION_DATE}", "--database", cloud.outputs["DatabaseName"])
-    script = str(PROJECT / "glue" / "job.py")
-    return {"script": script, "argv": [*named, *buckets], "py_files": [], "log": str(work_dir / "spark.log")}
+    return _request(PROJECT / "glue" / "job.py", work_dir, *named, *buckets)
+
+
+def _run_of_a_reader(cloud: Cloud, work_dir: Path) -> dict[str, Any]:
+    script = work_dir / "reader.py"
+    script.write_text(_READER, encoding="utf-8")
+    return _request(script, work_dir, f"s3://{cloud.outputs['RefinedBucketName']}/portfolio/")
+
+
+def _request(script: Path, work_dir: Path, *argv: str) -> dict[str, Any]:
+    return {"script": str(script), "argv": list(argv), "py_files": [], "log": str(work_dir / "spark.log")}
 
 
 def main() -> None:

@@ -5,8 +5,8 @@
 Each line of standard input is a run (`{"script", "argv", "py_files", "log"}`); each gets one line of answer on
 REPLY_FD (`{"error": null}` or `{"error": "..."}`) after a first one that says the JVM is up. The script runs as
 `__main__` with its own arguments, exactly as Glue runs it. AWS starts a new process a run; here the JVM stays, because
-starting one costs longer than a session's whole run. The runner starts a new worker whenever the code changes or a run
-failed.
+starting one costs longer than a session's whole run. The runner starts a new worker whenever the code changes, or a run
+was stopped in the middle.
 """
 
 from __future__ import annotations
@@ -91,10 +91,18 @@ def _run(spark: SparkSession, request: dict[str, Any]) -> str | None:
         traceback.print_exc()
         return f"{type(error).__name__}: {error}"
     finally:
-        for table in spark.catalog.listTables():
-            if table.isTemporary:
-                spark.catalog.dropTempView(table.name)
+        _tidy(spark)
     return None
+
+
+def _tidy(spark: SparkSession) -> None:
+    """Leave the session as a run found it, however the run ended: nothing of it may meet the next one."""
+    spark.sparkContext.cancelAllJobs()
+    spark.catalog.clearCache()
+    for table in spark.catalog.listTables():
+        if table.isTemporary:
+            spark.catalog.dropTempView(table.name)
+    spark.sql("RESET")
 
 
 @contextlib.contextmanager

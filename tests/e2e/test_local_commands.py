@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from local.named_queries import named
 from local.pipeline import Pipeline
 from local.synthetic import synthetic_csv
 from tests import reckoning
-from tests.conftest import PROJECT
+from tests.conftest import PROJECT, RECORDINGS
 from tests.lake import Lake
 from tests.processes import commands, descendants
 from tests.until import until
@@ -77,7 +78,7 @@ def token(up: dict[str, Any]) -> dict[str, str]:
     return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
 
-def test_what_up_stored_survives_a_restart(tmp_path: Path) -> None:
+def test_what_up_stored_survives_a_restart_and_the_stand_in_can_be_told(tmp_path: Path) -> None:
     data = str(tmp_path / "data")
     with running_up("--data", data, "--today", "2025-02-03") as (process, up):
         assert set(up) == {"api", "b3", "aws", "username", "password", "environment"}
@@ -116,17 +117,17 @@ def test_what_up_stored_survives_a_restart(tmp_path: Path) -> None:
         assert refused.returncode == 1
         assert refused.stderr.startswith("error: Athena: ")
         assert "Traceback" not in refused.stderr
+        assert_the_stand_in_can_be_told_its_day_and_its_faults(up)
 
 
-def test_the_stand_in_of_up_can_be_told_its_day_and_its_faults() -> None:
-    with running_up() as (_, up):
-        change = {"today": "2025-02-22", "faults": [{"fault": "http_520", "on": ["page"]}]}
-        assert requests.put(f"{up['b3']}/_stand_in", json=change, timeout=10).ok
-        answer = requests.get(f"{up['api']}/bovespaDay", headers=token(up), timeout=60).json()
-        assert (answer["session_date"], answer["way"]) == ("2025-02-24", "https")
-        assert requests.put(f"{up['b3']}/_stand_in", json={"faults": []}, timeout=10).ok
-        answer = requests.get(f"{up['api']}/bovespaDay", headers=token(up), timeout=60).json()
-        assert (answer["session_date"], answer["way"]) == ("2025-02-24", "browser")
+def assert_the_stand_in_can_be_told_its_day_and_its_faults(up: dict[str, Any]) -> None:
+    change = {"today": "2025-02-22", "faults": [{"fault": "http_520", "on": ["page"]}]}
+    assert requests.put(f"{up['b3']}/_stand_in", json=change, timeout=10).ok
+    answer = requests.get(f"{up['api']}/bovespaDay", headers=token(up), timeout=60).json()
+    assert (answer["session_date"], answer["way"]) == ("2025-02-24", "https")
+    assert requests.put(f"{up['b3']}/_stand_in", json={"faults": []}, timeout=10).ok
+    answer = requests.get(f"{up['api']}/bovespaDay", headers=token(up), timeout=60).json()
+    assert (answer["session_date"], answer["way"]) == ("2025-02-24", "browser")
 
 
 @pytest.mark.parametrize("arguments", [["SELECT 1"], ["todays_portfolio"], ["--list"]])
@@ -203,57 +204,65 @@ def test_every_command_explains_itself(command: list[str]) -> None:
     assert "usage: python -m local" in answer.stdout
 
 
-def test_the_demo_ends_with_the_rows_of_athena(tmp_path: Path) -> None:
-    """The demo over a folder of files, one of them broken, as a person would run it."""
-    contents = {
-        name: synthetic_csv("UTIL", reckoning.read_date(name))
-        for name in ("UTILDia_03-02-25.csv", "UTILDia_04-02-25.csv")
-    }
-    for name, content in contents.items():
-        (tmp_path / name).write_bytes(content)
-    broken = contents["UTILDia_04-02-25.csv"].replace(b"04/02/25", b"05/02/25").replace(b"Redutor", b"Divisor")
-    (tmp_path / "UTILDia_05-02-25.csv").write_bytes(broken)
-    answer = local("demo", "--sessions", str(tmp_path), "--json")
-    assert answer.returncode == 1, "a refused file is no success"
-    result = json.loads(answer.stdout)
-    assert result["rows"] == [
-        {
-            "index_code": "UTIL",
-            "session_date": str(file.session_date),
-            "holdings": len(file.rows),
-            "theoretical_quantity": file.total_quantity,
-            "participation_pct": "100.000",
+@dataclass(frozen=True)
+class Demo:
+    """A demo over a folder of files, one of them broken, as a person would run it."""
+
+    files: list[reckoning.File]
+    status: int
+    result: dict[str, Any]
+
+    def found(self) -> dict[tuple[str, str], tuple[int, int, Decimal]]:
+        """Count and sums of each session in SQL."""
+        return {
+            (row["index_code"], row["session_date"]): (
+                row["holdings"],
+                row["theoretical_quantity"],
+                Decimal(row["participation_pct"]),
+            )
+            for row in self.result["rows"]
         }
-        for file in map(reckoning.read, contents.values())
-    ]
-    assert list(result["refused"]) == ["UTIL/2025-02-05"]
-    assert "portfolio_unreadable" in result["refused"]["UTIL/2025-02-05"]
-    assert set(result["timings_s"]) == {"start", "collect", "refine", "query", "total"}
 
 
-def test_the_demo_takes_recorded_sessions_of_both_views_to_sql(recordings: Path, tmp_path: Path) -> None:
-    """Count and sums in SQL equal each file's own totals, exactly.
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """The demo over synthetic sessions, and recorded ones where they are: each costs it a request and a run."""
+    folder = tmp_path_factory.mktemp("sessions")
+    for name in ("UTILDia_03-02-25.csv", "UTILDia_04-02-25.csv"):
+        (folder / name).write_bytes(synthetic_csv("UTIL", reckoning.read_date(name)))
+    if RECORDINGS.is_dir():
+        for name in recorded_names():
+            (folder / name).symlink_to(RECORDINGS / "sessions" / name)
+    files = [reckoning.read(path.read_bytes()) for path in sorted(folder.iterdir())]
+    whole = (folder / "UTILDia_04-02-25.csv").read_bytes()
+    broken = whole.replace(b"04/02/25", b"05/02/25").replace(b"Redutor", b"Divisor")
+    (folder / "UTILDia_05-02-25.csv").write_bytes(broken)
+    answer = local("demo", "--sessions", str(folder), "--json")
+    assert answer.stdout, answer.stderr[-3000:]
+    return Demo(files, answer.returncode, json.loads(answer.stdout))
 
-    All 54, of every index, take minutes this way; `test_recorded_sessions.py` has them in one run.
-    """
-    with (recordings / "sessions" / "INDEX.tsv").open(encoding="utf-8") as index:
+
+def recorded_names() -> set[str]:
+    """Recorded sessions of both views, and those around Carnival."""
+    with (RECORDINGS / "sessions" / "INDEX.tsv").open(encoding="utf-8") as index:
         by_view = {row["view"]: row["file"] for row in csv.DictReader(index, delimiter="\t")}
     assert len(by_view) == 2
-    around_carnival = ["IBOVDia_28-02-25.csv", "IBOVDia_05-03-25.csv"]
-    for name in {*by_view.values(), *around_carnival}:
-        (tmp_path / name).symlink_to(recordings / "sessions" / name)
-    files = [reckoning.read(path.read_bytes()) for path in sorted(tmp_path.iterdir())]
-    answer = local("demo", "--sessions", str(tmp_path), "--json")
-    assert answer.returncode == 0, answer.stderr[-3000:]
-    found = {
-        (row["index_code"], row["session_date"]): (
-            row["holdings"],
-            row["theoretical_quantity"],
-            Decimal(row["participation_pct"]),
-        )
-        for row in json.loads(answer.stdout)["rows"]
-    }
-    assert found == {
+    return {*by_view.values(), "IBOVDia_28-02-25.csv", "IBOVDia_05-03-25.csv"}
+
+
+def test_the_demo_ends_with_the_rows_of_athena(demo: Demo) -> None:
+    """Count and sums in SQL equal each file's own totals, exactly."""
+    assert demo.status == 1, "a refused file is no success"
+    assert demo.found() == {
         (file.index_code, str(file.session_date)): (len(file.rows), file.total_quantity, file.total_participation)
-        for file in files
+        for file in demo.files
     }
+    assert list(demo.result["refused"]) == ["UTIL/2025-02-05"]
+    assert "portfolio_unreadable" in demo.result["refused"]["UTIL/2025-02-05"]
+    assert set(demo.result["timings_s"]) == {"start", "collect", "refine", "query", "total"}
+
+
+def test_the_demo_takes_recorded_sessions_of_both_views_to_sql(recordings: Path, demo: Demo) -> None:
+    """All 54, of every index, take minutes this way; `test_recorded_sessions.py` has them in one run."""
+    recorded = [reckoning.read((recordings / "sessions" / name).read_bytes()) for name in recorded_names()]
+    assert {(file.index_code, str(file.session_date)) for file in recorded} <= demo.found().keys()

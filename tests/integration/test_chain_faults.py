@@ -17,7 +17,7 @@ from local.pipeline import Pipeline
 from tests.compact_reckoning import sector_rows, session_rows
 from tests.reckoning import refined_rows
 
-TOLD = ("killed-new", "events", "glue-full", "slow-down", "replaced")
+TOLD = ("killed-new", "slow-down", "replaced")
 FAULTS = {fault.name: fault for fault in CHAIN_FAULTS}
 
 

@@ -32,8 +32,8 @@ def _policy(statement: dict[str, Any]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
-def run_script(lake: Lake, role: str, script: str, **arguments: str) -> dict[str, Any]:
-    """Run *script* as a Glue Spark job of its own and return the finished run."""
+def new_job(lake: Lake, role: str, script: str) -> str:
+    """Make a Glue Spark job of *script* and return its name."""
     name = f"contract-{uuid.uuid4().hex[:8]}"
     s3, glue = lake.cloud.client("s3"), lake.cloud.client("glue")
     s3.put_object(Bucket=lake.refined, Key=f"contract/{name}.py", Body=textwrap.dedent(script).encode())
@@ -45,6 +45,12 @@ def run_script(lake: Lake, role: str, script: str, **arguments: str) -> dict[str
         Command={"Name": "glueetl", "ScriptLocation": f"s3://{lake.refined}/contract/{name}.py", "PythonVersion": "3"},
         DefaultArguments={"--bucket": lake.refined, "--key": f"contract/{name}.out"},
     )
+    return name
+
+
+def finished_run(lake: Lake, name: str, **arguments: str) -> dict[str, Any]:
+    """Run the job *name* and return the finished run."""
+    glue = lake.cloud.client("glue")
     run_id = glue.start_job_run(JobName=name, Arguments={f"--{key}": value for key, value in arguments.items()})
     finished: dict[str, Any] = {}
 
@@ -54,6 +60,17 @@ def run_script(lake: Lake, role: str, script: str, **arguments: str) -> dict[str
 
     until(is_finished, timeout_s=120, every_s=0.1)
     return finished
+
+
+def run_script(lake: Lake, role: str, script: str, **arguments: str) -> dict[str, Any]:
+    """Run *script* as a Glue Spark job of its own and return the finished run."""
+    return finished_run(lake, new_job(lake, role, script), **arguments)
+
+
+def written(lake: Lake, name: str) -> str:
+    """What the last run of the job *name* wrote."""
+    body: bytes = lake.cloud.client("s3").get_object(Bucket=lake.refined, Key=f"contract/{name}.out")["Body"].read()
+    return body.decode()
 
 
 SCRIPT = """
@@ -71,14 +88,39 @@ SCRIPT = """
 def test_a_run_executes_its_script_in_spark_with_its_arguments(lake: Lake, role: str) -> None:
     run = run_script(lake, role, SCRIPT, word="aposentadoria")
     assert run["JobRunState"] == "SUCCEEDED", run["ErrorMessage"]
-    key = f"contract/{run['JobName']}.out"
-    body = lake.cloud.client("s3").get_object(Bucket=lake.refined, Key=key)["Body"].read()
-    assert body.decode() == "3.5.6 91 aposentadoria"
+    assert written(lake, run["JobName"]) == "3.5.6 91 aposentadoria"
 
 
 def test_a_script_that_raises_fails_its_run_with_the_reason(lake: Lake, role: str) -> None:
     run = run_script(lake, role, "raise ValueError('no such portfolio')")
     assert (run["JobRunState"], run["ErrorMessage"]) == ("FAILED", "ValueError: no such portfolio")
+
+
+UNTIDY = """
+    import os
+    import sys
+    import boto3
+    from pyspark.sql import SparkSession
+
+    options = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+    spark = SparkSession.builder.getOrCreate()
+    views = [table.name for table in spark.catalog.listTables()]
+    answer = f"{os.getpid()} {spark.conf.get('spark.sql.shuffle.partitions')} {views}"
+    boto3.client("s3").put_object(Bucket=options["--bucket"], Key=options["--key"], Body=answer.encode())
+    spark.conf.set("spark.sql.shuffle.partitions", "7")
+    spark.range(3).cache().createOrReplaceTempView("left_over")
+    raise ValueError("in the middle")
+"""
+
+
+def test_nothing_of_a_failed_run_meets_the_next_in_the_same_process(lake: Lake, role: str) -> None:
+    name, answers = new_job(lake, role, UNTIDY), []
+    for _ in range(2):
+        assert finished_run(lake, name)["JobRunState"] == "FAILED"
+        answers.append(written(lake, name).split(maxsplit=2))
+    (first, _, _), (second, partitions, views) = answers
+    assert first == second, "a failure is no reason to start Spark again"
+    assert (partitions, views) == ("200", "[]")
 
 
 def test_a_process_that_dies_fails_its_run_and_the_next_run_works(lake: Lake, role: str) -> None:

@@ -57,8 +57,7 @@ def _lake() -> Iterator[Lake]:
         withdrawn = Session(INDEX, DAYS[4])
         lake.cloud.client("s3").delete_object(Bucket=lake.raw, Key=withdrawn.raw_key)
         refine(lake, late, withdrawn)
-        for day in TRADING_DAYS:
-            refine(lake, lake.store_trading_day(synthetic_cotahist(day)))
+        refine(lake, *(lake.store_trading_day(synthetic_cotahist(day)) for day in TRADING_DAYS))
         yield lake
 
 

@@ -39,24 +39,26 @@ SPLIT = dt.date(2024, 2, 29)
     ("index_code", "split", "order"),
     [
         # Each session before its trading day, and a trading day before its session; the oldest day last.
-        ("UTIL", SPLIT, ("S-5", "T+0", "S-1", "S+0", "T-1", "S+2", "T+2", "T-5")),
+        ("UTIL", SPLIT, ("S-5", "T+0", "S-1 S+0", "T-1", "S+2 T+2", "T-5")),
         # All trading days first; then the sessions, backwards, and one between two that are stored.
-        ("IFNC", dt.date(2024, 8, 13), ("T+2", "T-5", "T-1", "T+0", "S+2", "S-5", "S+0", "S-1")),
+        ("IFNC", dt.date(2024, 8, 13), ("T+2 T-5 T-1 T+0", "S+2", "S-5 S+0", "S-1")),
     ],
 )
 def test_any_order_of_arrival_gives_the_tables_of_the_reckoning(
     quiet_lake: Lake, index_code: str, split: dt.date, order: Sequence[str]
 ) -> None:
     contents, texts = {}, {}
-    for name in order:
-        day = _away(split, int(name[1:]))
-        if name[0] == "S":
-            contents[day] = synthetic_csv(index_code, day)
-            subject: Session | TradingDay = quiet_lake.store(contents[day])
-        else:
-            texts[day] = synthetic_cotahist(day)
-            subject = quiet_lake.store_trading_day(texts[day])
-        _run(quiet_lake, str(subject))
+    for together in order:
+        subjects: list[Session | TradingDay] = []
+        for name in together.split():
+            day = _away(split, int(name[1:]))
+            if name[0] == "S":
+                contents[day] = synthetic_csv(index_code, day)
+                subjects.append(quiet_lake.store(contents[day]))
+            else:
+                texts[day] = synthetic_cotahist(day)
+                subjects.append(quiet_lake.store_trading_day(texts[day]))
+        _run(quiet_lake, ",".join(map(str, subjects)))
     rows = _assert_tables_are_those_of(quiet_lake, index_code, contents.values(), texts.values())
     # The split is not taken for a loss: what is left of it is the day's own movement.
     (of_split,) = [row for row in rows if row["quantity_change_cause"] == "corporate_action"]
