@@ -17,7 +17,6 @@ from types import FrameType
 from typing import Any, NoReturn
 
 import click
-import pyarrow as pa
 from flask import Flask
 from flask.cli import FlaskGroup
 
@@ -204,8 +203,6 @@ def serve(settings: Settings, collaborators: Collaborators) -> None:
     Raises:
         ConfigurationError: A password hash is none, or the address cannot be listened on.
     """
-    # Arrow's own allocator keeps twice as much for each thread that has ever written a file, 34 MB for all of them.
-    pa.set_memory_pool(pa.system_memory_pool())
     app = create_app(settings, collaborators)
     try:
         server = listening_server(
