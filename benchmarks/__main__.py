@@ -9,14 +9,16 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from benchmarks import cotahist, growth, history, importing, latency
+from benchmarks import cotahist, growth, history, importing, latency, parsing, starts
 from benchmarks.command import count, machine
 from benchmarks.targets import Target
 from local.console import Progress, print_table
 
-MEASUREMENTS = ("latency", "growth", "import", "year", "cotahist")
+MEASUREMENTS = ("parsing", "starts", "latency", "growth", "import", "year", "cotahist")
 
 _SHOWN: tuple[tuple[str, Callable[[Any], None], Callable[[Any], list[Target]]], ...] = (
+    ("parsing", parsing.show, parsing.targets),
+    ("starts", starts.show, starts.targets),
     ("latency", latency.show, latency.targets),
     ("growth", growth.show, growth.targets),
     ("import", importing.show, importing.targets),
@@ -29,9 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, and return 1 if a target is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", action="append", choices=MEASUREMENTS, help="measure this alone; may be repeated")
-    parser.add_argument(
-        "--times", type=count, default=7, help="latency: measurements behind each median (default: %(default)s)"
-    )
+    parser.add_argument("--times", type=count, default=7, help="measurements behind each median (default: %(default)s)")
     parser.add_argument(
         "--usual", type=count, default=3, help="latency: times to go the usual way, 16 s each (default: %(default)s)"
     )
@@ -70,6 +70,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def measure(only: Collection[str], arguments: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Return the figures of each measurement named in *only*, each in a cloud that is started for it."""
     figures: dict[str, Any] = {}
+    if "parsing" in only:
+        figures["parsing"] = parsing.measure(arguments.times, progress)
+    if "starts" in only:
+        figures["starts"] = starts.measure(arguments.times, progress)
     if "latency" in only:
         figures["latency"] = latency.measure(arguments.times, arguments.usual, progress)
     if "growth" in only:
