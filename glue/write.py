@@ -86,12 +86,13 @@ def _write_sessions(spark: SparkSession, plan: Plan, raw_bucket: str, bucket: st
         return _whole(rows, tasks, "index_code", "session_date").mapInArrow(writer, ddl).collect()
 
     # At once, because each is mostly waiting: for Spark's plan, for a Python worker, for the bucket.
+    # `portfolio` comes last: from its first object on, readers see a mix of old and new, until all is published.
     with ThreadPoolExecutor(3) as pool:
-        portfolio = pool.submit(written, refined.portfolio, partition_writer(bucket), WRITTEN_DDL)
         stored = {
             table: pool.submit(written, rows, compact_writer(bucket, table), STORED_DDL)
             for table, rows in ((SESSIONS, refined.sessions), (SECTORS, refined.sectors))
         }
+        portfolio = pool.submit(written, refined.portfolio, partition_writer(bucket), WRITTEN_DDL)
     sessions = sorted((from_row(row) for row in portfolio.result()), key=lambda one: one.session)
     for table, rows in stored.items():
         found = {Session(row["index_code"], row["session_date"]) for row in rows.result()}
