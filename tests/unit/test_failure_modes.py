@@ -1,4 +1,4 @@
-"""The document of failures names tests that exist."""
+"""The document of failures names tests that exist, and shows every fault that is tried."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from faults.b3 import B3_FAULTS
+from faults.chain import CHAIN_FAULTS
+from faults.restart import CLOUD_KILLED
 from tests import markdown
 
 PROJECT = Path(__file__).resolve().parents[2]
-(ROWS,) = markdown.tables((PROJECT / "docs" / "failure-modes.md").read_text(encoding="utf-8"))
+ROWS, TRIED = markdown.tables((PROJECT / "docs" / "failure-modes.md").read_text(encoding="utf-8"))
 
 
 @cache
@@ -34,3 +37,9 @@ def test_numbers_rise() -> None:
     numbers = [int(row[0]) for row in ROWS[1:]]
     assert numbers == sorted(set(numbers))
     assert len(numbers) > 20
+
+
+def test_what_was_tried_is_what_the_command_tries() -> None:
+    entries = (*B3_FAULTS, *CHAIN_FAULTS, CLOUD_KILLED)
+    assert [row[:3] for row in TRIED[1:]] == [[f"`{one.name}`", one.injected, one.expected] for one in entries]
+    assert {tuple(row[-2:]) for row in TRIED[1:]} == {("nothing", "nothing")}
