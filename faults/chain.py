@@ -12,9 +12,8 @@ from benchmarks.runs import no_events
 from faults.files import session_of
 from faults.matrix import ChainFault
 from faults.scene import Scene, refined_puts, require, until
-from local.cloud import PROJECT
 from local.cloud_faults import CloudFault
-from local.glue_runs import start_worker
+from local.glue_runs import run_of_the_checkout, start_worker
 from local.spark_archive import archive_path
 
 
@@ -92,16 +91,7 @@ def _two_runs_at_once(scene: Scene) -> None:
 
 def _run_beside(scene: Scene, sessions: str, folder: Path) -> str | None:
     worker = start_worker(scene.cloud.endpoint_url, folder, class_option=f"-XX:SharedArchiveFile={archive_path()}")
-    outputs = scene.cloud.outputs
-    request = {
-        "script": str(PROJECT / "glue" / "job.py"),
-        "argv": [
-            *("--sessions", sessions, "--raw_bucket", outputs["RawBucketName"]),
-            *("--refined_bucket", outputs["RefinedBucketName"], "--database", outputs["DatabaseName"]),
-        ],
-        "py_files": [],
-        "log": str(folder / "run.log"),
-    }
+    request = run_of_the_checkout(scene.cloud.outputs, sessions, folder / "run.log")
     try:
         return worker.run(request, deadline=monotonic() + 120, stopped=threading.Event(), run={})
     except TimeoutError:
@@ -204,6 +194,7 @@ CHAIN_FAULTS = (
         "run failed, each ticker old or new, doctor --repair finishes",
         lambda files: (files.first, files.corrected),
         _killed_on_a_correction,
+        mixed_until_repair=True,
     ),
     ChainFault(
         "events",
@@ -260,6 +251,7 @@ CHAIN_FAULTS = (
         "run failed, no receipt, doctor --repair finishes",
         lambda files: (files.first,),
         _second_batch_refused,
+        mixed_until_repair=True,
     ),
     ChainFault(
         "two-runs",

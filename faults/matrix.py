@@ -20,6 +20,8 @@ from local.pipeline import Pipeline
 
 BY_TICKER = "portfolio"
 """The table whose sessions are replaced ticker by ticker, and may be seen mixed meanwhile."""
+MIX_BOUND_MS = 6000
+"""How long, at the most, where the run comes to its end: some seconds on a busy machine, one on an idle one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class Entry:
     expected: str
     stored: Callable[[Files], Sequence[Portfolio]]
     """Every file that was stored, in order: of a session the last one counts, and the bytes of all are kept."""
+    mixed_until_repair: bool = field(default=False, kw_only=True)
+    """Whether the run is kept from its end, so that what it left lasts until the next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +127,8 @@ class Trial:
         mixed_ms = {table: round(1000 * watch.mixed_s) for table, watch in self.watches.items()}
         if mixed_ms[BY_TICKER]:
             self.notes.append(f"versions mixed for {mixed_ms[BY_TICKER]} ms")
+        if mixed_ms[BY_TICKER] > MIX_BOUND_MS and not self.fault.mixed_until_repair:
+            wrong.append(f"{BY_TICKER}: mixed for {mixed_ms[BY_TICKER]} ms, and nothing kept the run from its end")
         wrong += [f"{table}: mixed for {ms} ms" for table, ms in mixed_ms.items() if ms and table != BY_TICKER]
         try:
             found = differences(image_of(cloud, self.fault.index_code), untroubled)

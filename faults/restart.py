@@ -52,7 +52,7 @@ def attempt_restart(untroubled: Image) -> Outcome:
 
 def _kill(cloud: Cloud) -> None:
     """Kill (-9) the cloud and whatever it started."""
-    for pid in (*list(descendants(cloud.process.pid, "")), cloud.process.pid):
+    for pid in [*descendants(cloud.process.pid, ""), cloud.process.pid]:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     cloud.process.wait()

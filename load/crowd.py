@@ -23,8 +23,7 @@ MEANT = frozenset({"429 too_many_requests", "503 busy"})
 when to come back. Nothing is broken while the load runs, so no other 503 is meant."""
 
 HEALTH_P99_MS = 1500
-PEAK_MB = 225
-"""The bound of an API that is called now and then, 200 MB, and what fifty callers' connections and answers take."""
+PEAK_MB = 200
 BROWSERS_AT_ONCE = 2
 
 MOST_CALLERS = 250

@@ -24,7 +24,7 @@ from local.pipeline import Pipeline
 FIRST_DAY = dt.date(2024, 1, 2)
 SLOPE_MB = 1.0
 """Megabytes a hundred sessions that the memory may seem to grow by in the second half: what allocators do by chance."""
-LEAST_FOR_A_SLOPE = 200
+LEAST_FOR_A_SLOPE = 100
 """Fewer sessions say nothing about a slope."""
 
 _A_TOKEN = 50

@@ -277,6 +277,20 @@ def start_worker(
     return SparkWorker(environ, work_dir / "spark.log")
 
 
+def run_of_the_checkout(outputs: Mapping[str, str], sessions: str, log_path: Path) -> dict[str, Any]:
+    """What a worker is asked, to run the job as it lies here, beside Glue and without its knowledge.
+
+    Args:
+        outputs: Of the stack whose buckets and catalog it works on.
+        sessions: As the job's argument has them.
+        log_path: Gets its log.
+    """
+    buckets = ("--raw_bucket", outputs["RawBucketName"], "--refined_bucket", outputs["RefinedBucketName"])
+    argv = [*("--sessions", sessions), *buckets, *("--database", outputs["DatabaseName"])]
+    script = Path(__file__).resolve().parent.parent / "glue" / "job.py"
+    return {"script": str(script), "argv": argv, "py_files": [], "log": str(log_path)}
+
+
 def _wait_until_gone(process: subprocess.Popen[bytes], deadline: float) -> None:
     """Wait until no process of *process*'s group is left."""
     pause = threading.Event()

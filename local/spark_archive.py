@@ -18,7 +18,7 @@ import threading
 import time
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bovespa.portfolio_csv import serialise_csv
 from bovespa.records import Provenance
@@ -62,47 +62,40 @@ def build(path: Path) -> None:
     """
     # Imported here, because they lead back to this module.
     from local.cloud import running_cloud  # noqa: PLC0415
-    from local.glue_runs import start_worker  # noqa: PLC0415
+    from local.glue_runs import run_of_the_checkout, start_worker  # noqa: PLC0415
 
     for outdated in path.parent.glob("spark-classes-*.jsa"):
         outdated.unlink()
     with tempfile.TemporaryDirectory(prefix="bovespa-archive-") as folder, running_cloud(warm=False) as cloud:
         work_dir = Path(folder)
         unfinished = path.with_suffix(".part")
+        _store_a_session(cloud)
+        log_path, reader = work_dir / "spark.log", work_dir / "reader.py"
+        reader.write_text(_READER, encoding="utf-8")
+        refined = f"s3://{cloud.outputs['RefinedBucketName']}/portfolio/"
+        requests = (
+            run_of_the_checkout(cloud.outputs, f"{_INDEX_CODE}/{_SESSION_DATE}", log_path),
+            {"script": str(reader), "argv": [refined], "py_files": [], "log": str(log_path)},
+        )
         worker = start_worker(cloud.endpoint_url, work_dir, class_option=f"-XX:ArchiveClassesAtExit={unfinished}")
         deadline = time.monotonic() + _BUILD_TIMEOUT_S
         error = None
-        for request in (_run_of_the_job(cloud, work_dir), _run_of_a_reader(cloud, work_dir)):
+        for request in requests:
             error = error or worker.run(request, deadline=deadline, stopped=threading.Event(), run={})
         worker.finish(_BUILD_TIMEOUT_S)
         if error is not None or not unfinished.exists():
-            words = (work_dir / "spark.log").read_text(encoding="utf-8", errors="replace")[-2000:]
+            words = log_path.read_text(encoding="utf-8", errors="replace")[-2000:]
             raise RuntimeError(f"The JVM wrote no class archive ({error or 'its runs succeeded'}):\n{words}")
         unfinished.rename(path)
 
 
-def _run_of_the_job(cloud: Cloud, work_dir: Path) -> dict[str, Any]:
-    """What `local.spark_worker` is asked, to refine a session that nobody else was told of."""
-    from local.cloud import PROJECT  # noqa: PLC0415
-
+def _store_a_session(cloud: Cloud) -> None:
+    """Store a session of which Glue does not hear."""
     s3, bucket = cloud.client("s3"), cloud.outputs["RawBucketName"]
     s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={})
     portfolio = synthetic_portfolio(_INDEX_CODE, _SESSION_DATE)
     provenance = Provenance(_INDEX_CODE, "", "", dt.datetime.now(dt.UTC), way="class archive")
     RawStore(s3, bucket).store(portfolio, serialise_csv(portfolio), provenance)
-    buckets = ("--raw_bucket", bucket, "--refined_bucket", cloud.outputs["RefinedBucketName"])
-    named = ("--sessions", f"{_INDEX_CODE}/{_SESSION_DATE}", "--database", cloud.outputs["DatabaseName"])
-    return _request(PROJECT / "glue" / "job.py", work_dir, *named, *buckets)
-
-
-def _run_of_a_reader(cloud: Cloud, work_dir: Path) -> dict[str, Any]:
-    script = work_dir / "reader.py"
-    script.write_text(_READER, encoding="utf-8")
-    return _request(script, work_dir, f"s3://{cloud.outputs['RefinedBucketName']}/portfolio/")
-
-
-def _request(script: Path, work_dir: Path, *argv: str) -> dict[str, Any]:
-    return {"script": str(script), "argv": list(argv), "py_files": [], "log": str(work_dir / "spark.log")}
 
 
 def main() -> None:

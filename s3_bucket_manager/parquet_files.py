@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
@@ -14,8 +13,6 @@ import pyarrow.parquet as pq
 _METADATA_PREFIX = "bovespa."
 _NULL = "\x01"
 """Stands for nothing at all; no text of B3 holds a control character."""
-_WRITER = ThreadPoolExecutor(1, thread_name_prefix="parquet")
-"""The one thread that writes files: Arrow keeps two megabytes for each that ever did, and a server has many."""
 
 
 def table_of(schema: pa.Schema, names: Sequence[str], rows: Iterable[Iterable[object]]) -> pa.Table:
@@ -64,10 +61,6 @@ def to_parquet_bytes(table: pa.Table) -> bytes:
 
     The bytes depend on the table and on the version of pyarrow only.
     """
-    return _WRITER.submit(_written, table).result()
-
-
-def _written(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     # No serialised Arrow schema: the Parquet types say it all, and no reader may depend on more. The metadata would go
     # with it, so it is handed over by itself.

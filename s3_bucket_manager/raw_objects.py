@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 from urllib.parse import quote
@@ -60,6 +61,10 @@ class Publication:
     """Whether an object whose metadata names the same bytes is taken for what these bytes give, unread."""
 
 
+_MAKER = ThreadPoolExecutor(1, thread_name_prefix="parquet")
+"""The one thread that makes Parquet files: Arrow keeps megabytes for each that ever did, and a server has many."""
+
+
 class RawObjects:
     """Reads and writes objects of the raw bucket.
 
@@ -88,7 +93,8 @@ class RawObjects:
             if body is not None and not wanted.is_news(body):
                 return StoreStatus.UNCHANGED
             # Where the body was gone since, this does not hold either.
-            if self.put_if_still(wanted.key, wanted.body(), wanted.facts, stored, wanted.correlation_id):
+            made = _MAKER.submit(wanted.body).result()
+            if self.put_if_still(wanted.key, made, wanted.facts, stored, wanted.correlation_id):
                 return StoreStatus.STORED
             log.warning("another writer stored this meanwhile", extra={"key": wanted.key})
         raise StorageUnavailable(f"Other writers changed {self.uri(wanted.key)} {_ATTEMPTS} times. Try again later.")
