@@ -8,6 +8,7 @@ time. The archive lies in the virtual environment and goes with it. Without it e
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import hashlib
 import importlib.util
@@ -77,12 +78,13 @@ def build(path: Path) -> None:
             run_of_the_checkout(cloud.outputs, f"{_INDEX_CODE}/{_SESSION_DATE}", log_path),
             {"script": str(reader), "argv": [refined], "py_files": [], "log": str(log_path)},
         )
-        worker = start_worker(cloud.endpoint_url, work_dir, class_option=f"-XX:ArchiveClassesAtExit={unfinished}")
-        deadline = time.monotonic() + _BUILD_TIMEOUT_S
-        error = None
-        for request in requests:
-            error = error or worker.run(request, deadline=deadline, stopped=threading.Event(), run={})
-        worker.finish(_BUILD_TIMEOUT_S)
+        deadline, error = time.monotonic() + _BUILD_TIMEOUT_S, None
+        with contextlib.closing(
+            start_worker(cloud.endpoint_url, work_dir, class_option=f"-XX:ArchiveClassesAtExit={unfinished}")
+        ) as worker:
+            for request in requests:
+                error = error or worker.run(request, deadline=deadline, stopped=threading.Event(), run={})
+            worker.finish(_BUILD_TIMEOUT_S)
         if error is not None or not unfinished.exists():
             words = log_path.read_text(encoding="utf-8", errors="replace")[-2000:]
             raise RuntimeError(f"The JVM wrote no class archive ({error or 'its runs succeeded'}):\n{words}")
