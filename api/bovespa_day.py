@@ -8,7 +8,7 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from api.ingestion import Ingestion
-from api.parameters import query
+from api.parameters import query, require_get
 from api.places import Places
 from bovespa.indexes import DEFAULT_INDEX_CODE, require_index_code
 
@@ -19,6 +19,7 @@ def bovespa_day_blueprint(ingestion: Ingestion, places: Places) -> Blueprint:
 
     @blueprint.get("/bovespaDay")
     def bovespa_day() -> ResponseReturnValue:
+        require_get()
         started_s = time.perf_counter()
         index_code = require_index_code(query("index").get("index", DEFAULT_INDEX_CODE))
         with places.taken():

@@ -1,4 +1,4 @@
-"""Reading a request's parameters strictly: known, once, and well-formed, or a clear refusal."""
+"""Reading a request strictly: its method, and parameters that are known, once, and well-formed, or a clear refusal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import re
 
 from flask import request
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import MethodNotAllowed, UnsupportedMediaType
 
 from api.errors import BadJson, InvalidDate, InvalidField, MissingField, UnknownParameter
 from bovespa.calendar import FIRST_YEAR
@@ -15,6 +15,16 @@ from bovespa.calendar import FIRST_YEAR
 LAST_YEAR = 2199
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+
+def require_get() -> None:
+    """Refuse HEAD, which Flask answers with the work of GET: whoever only looks must start no browser.
+
+    Raises:
+        MethodNotAllowed: The request's method is not GET.
+    """
+    if request.method != "GET":
+        raise MethodNotAllowed(valid_methods=["GET"])
 
 
 def query(*known: str) -> dict[str, str]:

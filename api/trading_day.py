@@ -7,7 +7,7 @@ import time
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from api.parameters import parse_date, query
+from api.parameters import parse_date, query, require_get
 from api.places import Places
 from api.trading_ingestion import TradingDayIngestion
 
@@ -18,6 +18,7 @@ def trading_day_blueprint(ingestion: TradingDayIngestion, places: Places) -> Blu
 
     @blueprint.get("/tradingDay")
     def trading_day() -> ResponseReturnValue:
+        require_get()
         started_s = time.perf_counter()
         given = query("date")
         day = parse_date(given["date"]) if "date" in given else None

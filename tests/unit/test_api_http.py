@@ -473,6 +473,12 @@ def test_a_route_or_method_that_does_not_exist_is_a_problem_too():
     assert "GET" in answer.headers["Allow"]
 
 
+@pytest.mark.parametrize("path", ["/bovespaDay", "/tradingDay?date=2025-02-20"])
+def test_a_request_that_only_looks_fetches_nothing(path: str):
+    answer = client(failing(AssertionError("fetched"))).head(path, headers=bearer())
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET")
+
+
 def test_the_docs_page_loads_nothing_and_explains_every_code_that_a_problem_points_to():
     api = client()
     page = api.get("/docs")
