@@ -54,9 +54,10 @@ dictionary: setup ## Write the tables of docs/data-dictionary.md from the templa
 	@$(PYTHON) -m infrastructure.data_dictionary $(ARGS)
 
 lock: setup ## Pin requirements*.txt from requirements*.in, with hashes (ARGS=--upgrade: newest)
-	@set -e; for name in requirements requirements-dev; do \
+	@set -e; for name in requirements-dev requirements; do \
 		$(PYTHON) -m uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 			--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(ARGS) \
+			$$(test $$name = requirements-dev || echo --constraint requirements-dev.txt) \
 			$$name.in --output-file $$name.txt; \
 	done
 

@@ -70,6 +70,15 @@ def test_every_requirement_is_pinned_to_one_version_by_hash(lock: str) -> None:
         assert hashes > 0, requirement
 
 
+def test_what_runs_in_production_is_what_was_tested() -> None:
+    shipped, tested = (
+        {(one.name, str(one.specifier)) for one, _ in pinned(f"{name}.txt")}
+        for name in ("requirements", "requirements-dev")
+    )
+    assert shipped
+    assert shipped - tested == set()
+
+
 def test_what_is_asked_for_is_locked() -> None:
     for name in ("requirements", "requirements-dev"):
         lines = (PROJECT / f"{name}.in").read_text(encoding="utf-8").splitlines()
