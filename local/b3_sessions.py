@@ -13,7 +13,7 @@ from bovespa.calendar import trading_day_on_or_after
 from bovespa.clock import date_in_sao_paulo
 from bovespa.errors import InvalidPortfolio
 from bovespa.portfolio import View
-from bovespa.portfolio_csv import ENCODING, parse_csv, serialise_csv
+from bovespa.portfolio_csv import parse_csv, serialise_csv, view_of
 from local.synthetic import synthetic_csv
 
 _FILE_NAME = re.compile(r"[A-Z0-9]{4}Dia_(\d\d)-(\d\d)-(\d\d)\b.*\.csv", re.ASCII)
@@ -86,7 +86,7 @@ class RecordedSessions:
         contents: dict[View, bytes] = {}
         for path in sessions[session_date]:
             content = path.read_bytes()
-            contents.setdefault(view_of(content), content)
+            contents.setdefault(view_of(content) or View.CODE, content)
         return PublishedSession(index_code, session_date, contents)
 
     def _sessions(self, index_code: str) -> dict[dt.date, list[Path]]:
@@ -103,9 +103,3 @@ class RecordedSessions:
 def today_in_sao_paulo() -> dt.date:
     """Return the date on B3's clock."""
     return date_in_sao_paulo(dt.datetime.now(dt.UTC))
-
-
-def view_of(content: bytes) -> View:
-    """Return the view that a file's heading is of; a file without a heading counts as the code view."""
-    heading = content.decode(ENCODING).split("\n", 2)[1:2]
-    return View.SECTOR if heading and heading[0].startswith("Setor;") else View.CODE
