@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from bovespa.errors import ColumnsChanged, UnreadablePortfolio, UnreconciledPortfolio
 from bovespa.indexes import INDEX_CODES
+from bovespa.layout import INDEX_CODE
 from bovespa.portfolio import Holding, Portfolio, View, reconcile
 
 ENCODING = "iso-8859-1"
@@ -31,8 +32,8 @@ _COLUMNS = {view: len(headings[0].split(";")) for view, headings in _HEADINGS.it
 _TOTAL_LABEL = "Quantidade Teórica Total"
 _REDUCTOR_LABEL = "Redutor"
 
-_TITLE = re.compile(r"([A-Z0-9]{4}) - Carteira do Dia (\d\d)/(\d\d)/(\d\d)", re.ASCII)
-_FILE_NAME = re.compile(r"([A-Z0-9]{4})Dia_(\d\d)-(\d\d)-(\d\d)\b.*\.csv", re.ASCII)
+_TITLE = re.compile(rf"({INDEX_CODE}) - Carteira do Dia (\d\d)/(\d\d)/(\d\d)", re.ASCII)
+_FILE_NAME = re.compile(rf"({INDEX_CODE})Dia_(\d\d)-(\d\d)-(\d\d)\b.*\.csv", re.ASCII)
 _QUANTITY = re.compile(r"[1-9]\d{0,2}(?:\.\d{3})*", re.ASCII)
 _PERCENT = re.compile(r"(?:0|[1-9]\d{0,2}),\d{3}", re.ASCII)
 _REDUCTOR = re.compile(r"(?:0|[1-9]\d{0,2}(?:\.\d{3})*),\d{8}", re.ASCII)

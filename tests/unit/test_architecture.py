@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -165,6 +166,24 @@ def test_importing_reaches_nothing(package: str, path: Path) -> None:
 )
 def test_the_rule_tells_import_from_call(code: str, found: set[str]) -> None:
     assert reached_on_import(ast.parse(code)) == found
+
+
+KEY = re.compile(r"(?:index_code|session_date|session_year|ticker)=|^(?:source|portfolio|quarantine|receipts|imports)/")
+
+
+def keys_spelled(tree: ast.AST) -> list[str]:
+    """The strings of a module that spell a key or a part of one; docstrings and comments may show what they want."""
+    docstrings = {
+        node.value for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    texts = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return [node.value for node in texts if node not in docstrings and KEY.search(node.value)]
+
+
+@pytest.mark.parametrize(("package", "path"), PRODUCT_SOURCES)
+def test_only_the_layout_spells_keys(package: str, path: Path) -> None:
+    found = keys_spelled(ast.parse(path.read_text(encoding="utf-8")))
+    assert bool(found) == (path == PROJECT / "bovespa" / "layout.py"), (package, found)
 
 
 def test_every_package_of_the_project_has_an_arrow() -> None:
