@@ -25,10 +25,11 @@ from api.problems import KINDS
 from bovespa import errors
 from bovespa.layout import Receipt, Session, TradingDay, trading_year_source_key
 from bovespa.portfolio_csv import parse_csv
+from bovespa.session_state import ALL_SESSIONS
 from bovespa.settings import Settings
 from glue.job import parse_arguments
 from glue.schema import REFINED_COLUMNS
-from glue.subjects import EVERYTHING, Subjects
+from glue.subjects import Subjects
 from infrastructure import data_dictionary
 from infrastructure.template import TEMPLATE, read
 from local.synthetic import synthetic_csv
@@ -261,7 +262,7 @@ def test_the_runs_of_the_runbook_are_understood_by_the_job() -> None:
         assert job == Settings.glue_job
         given = json.loads(arguments)
         asked.append(parse_arguments([*others, *(part for pair in given.items() for part in pair)]).sessions)
-    assert None in asked, f"no run over {EVERYTHING!r}"
+    assert None in asked, f"no run over {ALL_SESSIONS!r}"
     assert Subjects(frozenset({Session("IBOV", dt.date(2025, 2, 3))}), frozenset()) in asked
 
 
