@@ -12,12 +12,15 @@ from __future__ import annotations
 import ast
 import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
+
+PRODUCT = ("bovespa", "api", "app", "scrap", "maintenance", "s3_bucket_manager", "lambda_handler", "glue")
 
 USES = {
     "bovespa": set(),
@@ -29,31 +32,8 @@ USES = {
     "glue": {"bovespa"},
     "app": {"api", "scrap", "maintenance", "s3_bucket_manager", "bovespa"},
     "infrastructure": {"bovespa"},
-    "local": {
-        "api",
-        "scrap",
-        "maintenance",
-        "s3_bucket_manager",
-        "lambda_handler",
-        "glue",
-        "app",
-        "infrastructure",
-        "bovespa",
-    },
-    "benchmarks": {
-        *(
-            "api",
-            "scrap",
-            "maintenance",
-            "s3_bucket_manager",
-            "lambda_handler",
-            "glue",
-            "app",
-            "infrastructure",
-            "local",
-            "bovespa",
-        ),
-    },
+    "local": {*PRODUCT, "infrastructure"},
+    "benchmarks": {*PRODUCT, "infrastructure", "local"},
     "load": {"benchmarks", "local", "bovespa"},
     "attacks": {"api", "local", "bovespa"},
     "faults": {"s3_bucket_manager", "infrastructure", "local", "benchmarks", "bovespa"},
@@ -62,8 +42,6 @@ USES = {
 
 IN_THE_CLOUD = {"bovespa": set(), "lambda_handler": {"boto3", "botocore", "aws_lambda_powertools"}}
 """What a package may import that is neither ours nor the standard library; those not named here may import anything."""
-
-PRODUCT = ("bovespa", "api", "app", "scrap", "maintenance", "s3_bucket_manager", "lambda_handler", "glue")
 
 REACHES_OUT = {
     *(
@@ -190,7 +168,16 @@ def test_every_package_of_the_project_has_an_arrow() -> None:
     packages = {path.parent.name for path in PROJECT.glob("*/__init__.py")} | {
         path.stem for path in PROJECT.glob("*.py")
     }
-    assert packages - {"tests"} <= set(USES)
+    assert packages - {"tests"} == set(USES)
+
+
+def test_every_package_is_checked_for_types_and_for_security() -> None:
+    modules = {PROJECT / package if (PROJECT / package).is_dir() else PROJECT / f"{package}.py" for package in USES}
+    ours = {path.name for path in modules}
+    settings = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert set(settings["tool"]["mypy"]["files"]) == ours
+    (sources,) = re.findall(r"^SOURCES := (.+)$", (PROJECT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(sources.split()) == ours
 
 
 def test_no_two_test_modules_have_one_name() -> None:
