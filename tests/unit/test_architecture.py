@@ -164,6 +164,11 @@ def test_only_the_layout_spells_keys(package: str, path: Path) -> None:
     assert bool(found) == (path == PROJECT / "bovespa" / "layout.py"), (package, found)
 
 
+@pytest.mark.parametrize(("package", "path"), PRODUCT_SOURCES)
+def test_no_code_names_a_region(package: str, path: Path) -> None:
+    assert re.findall(r"\b(?:af|ap|ca|eu|il|me|mx|sa|us)-[a-z]+-\d\b", path.read_text(encoding="utf-8")) == [], package
+
+
 def test_every_package_of_the_project_has_an_arrow() -> None:
     packages = {path.parent.name for path in PROJECT.glob("*/__init__.py")} | {
         path.stem for path in PROJECT.glob("*.py")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 
 import pytest
 
 from bovespa.errors import InvalidRequest, UnexpectedEvent
 from bovespa.imports import ImportManifest
+from bovespa.indexes import INDEX_CODES
 from bovespa.layout import (
+    INDEX_CODE,
     CompactYear,
     Import,
     Receipt,
@@ -33,6 +36,10 @@ def test_keys_are_those_of_the_contract() -> None:
     assert partition.key == "portfolio/index_code=IBOV/session_date=2025-02-03/ticker=PETR4/portfolio.parquet"
     received_at = dt.datetime(2025, 2, 3, 20, 5, 6, tzinfo=dt.timezone(dt.timedelta(hours=-3)))
     assert quarantine_key(received_at, "ab", ".json") == "quarantine/2025-02-03T230506Z/ab.json"
+
+
+def test_every_index_code_fits_the_keys() -> None:
+    assert [code for code in INDEX_CODES if not re.fullmatch(INDEX_CODE, code)] == []
 
 
 def test_keys_of_a_trading_day_have_no_index() -> None:

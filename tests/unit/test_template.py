@@ -286,6 +286,11 @@ def test_the_names_are_those_that_the_settings_default_to() -> None:
     assert RESOURCES["RefineJob"]["Properties"]["Name"]["Fn::Sub"].replace("${Name}", name) == Settings.glue_job
 
 
+def test_the_indexes_to_collect_are_spelled_as_in_the_keys() -> None:
+    pattern = SOURCE["Parameters"]["IndexCodes"]["AllowedPattern"]
+    assert pattern == f"{layout.INDEX_CODE}(,{layout.INDEX_CODE})*"
+
+
 def test_packages_have_the_parameters_of_the_template() -> None:
     assert set(build().parameters) < set(SOURCE["Parameters"])
 
