@@ -23,11 +23,12 @@ from bovespa.layout import (
 )
 from bovespa.session_state import JobRun, RawObject
 from maintenance.checks import Inventory, Quarantined, Raw, SessionFacts, Source
-from maintenance.listing import PORTFOLIO_SUFFIXES, Entry, list_period, read_bodies, refused_files
+from maintenance.listing import PORTFOLIO_SUFFIXES, read_bodies, refused_files
 from maintenance.trading import quarantined
 from maintenance.year_reader import YearReader
 from maintenance.years import YearFacts
 from s3_bucket_manager.aws import storage_errors
+from s3_bucket_manager.listing import Entry, list_period
 from s3_bucket_manager.session_states import SessionStates
 
 _TABLE = "portfolio"

@@ -29,7 +29,7 @@ from bovespa.layout import (
 )
 from bovespa.session_state import RawObject
 from maintenance.checks import Quarantined
-from maintenance.listing import TRADING_SUFFIXES, list_all, list_period, read_bodies, refused_files
+from maintenance.listing import TRADING_SUFFIXES, read_bodies, refused_files
 from maintenance.trading import (
     RawTradingDay,
     RowTally,
@@ -42,6 +42,7 @@ from maintenance.trading import (
 from maintenance.year_reader import YearReader
 from maintenance.years import YearFacts
 from s3_bucket_manager.aws import is_missing, storage_errors
+from s3_bucket_manager.listing import list_all, list_period
 from s3_bucket_manager.session_states import SessionStates
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from bovespa.errors import UnexpectedEvent
 from bovespa.layout import CompactYear, compact_prefix
-from maintenance.listing import list_all
 from maintenance.years import YearFacts, subject
 from s3_bucket_manager.aws import storage_errors
+from s3_bucket_manager.listing import list_all
 
 
 class YearReader:
