@@ -14,10 +14,10 @@ from typing import Any
 import requests
 
 from bovespa.errors import PageChanged, SourceError, SourceTimeout, SourceUnavailable
+from bovespa.fetched import FetchedFile
 from bovespa.portfolio_csv import file_name
 from scrap.deadline import Deadline
 from scrap.https import SILENCE_S, Answer, Silence, Temporary, get
-from scrap.scrap import FetchedFile
 
 MAX_BYTES = 4 << 20
 """Of one answer; the largest portfolio is some hundredth of that."""

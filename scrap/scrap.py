@@ -25,6 +25,7 @@ from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.ui import Select
 
 from bovespa.errors import PageChanged, SourceError, SourceTimeout, SourceUnavailable
+from bovespa.fetched import FetchedFile
 from scrap.browser import BROWSER_ERRORS, limit_commands, open_browser, wait_until
 from scrap.browser_detection import InstalledBrowser
 from scrap.deadline import Deadline
@@ -86,24 +87,6 @@ _RETRIED = (
     StaleElementReferenceException,
 )
 """What a click meets when an overlay covers the page, or while its script replaces a part."""
-
-
-@dataclass(frozen=True, slots=True)
-class FetchedFile:
-    """A file as B3 gave it, unread, and what is known of where it came from."""
-
-    content: bytes
-    file_name: str
-    """As the page named it, for example `IBOVDia_24-02-25.csv`."""
-    url: str
-    """Of the page."""
-    session_date: dt.date
-    """The date in the page's heading."""
-    received_at: dt.datetime
-    """When the download had ended, UTC."""
-    b3_time: dt.datetime | None = None
-    """When it was by B3's own clock, aware; None if B3 did not say."""
-    way: str = "browser"
 
 
 def fetch_portfolio_csv(

@@ -15,13 +15,13 @@ from api.attempts import Patience
 from api.ingestion import Ingestion
 from bovespa.clock import require_plausible_session
 from bovespa.errors import PageChanged, SourceError, SourceTimeout, SourceUnavailable
+from bovespa.fetched import FetchedFile
 from bovespa.indexes import INDEX_CODES
 from bovespa.portfolio import View
 from bovespa.portfolio_csv import parse_csv, view_of
 from local.b3_stand_in import StandIn, running_stand_in
 from local.synthetic import synthetic_csv
 from scrap.endpoint import fetch_portfolio_over_https
-from scrap.scrap import FetchedFile
 from tests.api_in_process import Shelf
 
 SATURDAY, MONDAY = dt.date(2025, 2, 22), dt.date(2025, 2, 24)

@@ -15,6 +15,7 @@ import pytest
 from selenium.webdriver.remote.webdriver import WebDriver
 
 from bovespa.errors import BrowserNotFound, PageChanged, SourceError, SourceTimeout, SourceUnavailable
+from bovespa.fetched import FetchedFile
 from bovespa.portfolio import View
 from bovespa.portfolio_csv import parse_csv, view_of
 from local.b3_stand_in import StandIn, running_stand_in
@@ -22,7 +23,7 @@ from local.synthetic import synthetic_csv
 from scrap.browser import open_browser, wait_until
 from scrap.browser_detection import InstalledBrowser, find_browser
 from scrap.deadline import Deadline
-from scrap.scrap import FetchedFile, fetch_portfolio_csv, fetch_with
+from scrap.scrap import fetch_portfolio_csv, fetch_with
 
 SATURDAY, MONDAY = dt.date(2025, 2, 22), dt.date(2025, 2, 24)
 NOON = dt.datetime(2025, 2, 22, 12, tzinfo=dt.UTC)
