@@ -35,6 +35,7 @@ from api.trading_commands import ingest_trading_day_command
 from api.trading_importing import TradingImporter
 from api.trading_ingestion import TradingDayIngestion
 from bovespa.errors import ConfigurationError
+from bovespa.fetched import FetchedFile, FetchedTradingDay
 from bovespa.layout import Import
 from bovespa.log_lines import log_handler
 from bovespa.settings import Settings
@@ -50,8 +51,8 @@ from s3_bucket_manager.session_states import SessionStates
 from s3_bucket_manager.trading_store import TradingStore
 from scrap.browser_detection import InstalledBrowser, find_browser
 from scrap.endpoint import fetch_portfolio_over_https
-from scrap.scrap import FetchedFile, fetch_portfolio_csv
-from scrap.trading_day import FetchedTradingDay, fetch_trading_day
+from scrap.scrap import fetch_portfolio_csv
+from scrap.trading_day import fetch_trading_day
 
 log = logging.getLogger("bovespa")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import logging
 import random
@@ -17,6 +16,7 @@ from api.single_flight import SingleFlight
 from bovespa.clock import require_plausible_session
 from bovespa.correlation import correlation_id
 from bovespa.errors import BovespaError, BrowserNotFound, InvalidPortfolio, SourceError
+from bovespa.fetched import FetchedFile
 from bovespa.portfolio import Portfolio
 from bovespa.portfolio_csv import parse_csv
 from bovespa.records import Provenance, StoredSession
@@ -25,38 +25,6 @@ log = logging.getLogger(__name__)
 
 _FETCHES_AT_ONCE = 2
 """Each fetch is a browser of some hundred megabytes."""
-
-
-class FetchedFile(Protocol):
-    """What the scraper brings: the file, and what the page said of it."""
-
-    @property
-    def content(self) -> bytes:
-        """The bytes as downloaded."""
-
-    @property
-    def file_name(self) -> str:
-        """The name that B3 gave the file."""
-
-    @property
-    def url(self) -> str:
-        """Where it was downloaded from."""
-
-    @property
-    def session_date(self) -> dt.date:
-        """The session that the page showed."""
-
-    @property
-    def received_at(self) -> dt.datetime:
-        """When the download had finished, aware."""
-
-    @property
-    def b3_time(self) -> dt.datetime | None:
-        """When it was by B3's own clock, aware; None if B3 did not say."""
-
-    @property
-    def way(self) -> str:
-        """How the scraper obtained it."""
 
 
 Fetch = Callable[[str, float], FetchedFile]

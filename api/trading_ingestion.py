@@ -24,6 +24,7 @@ from bovespa.errors import (
     SourceUnavailable,
     StorageUnavailable,
 )
+from bovespa.fetched import FetchedTradingDay
 from bovespa.imports import ImportManifest
 from bovespa.layout import Import, TradingDay
 from bovespa.records import Provenance, StoredTradingDay, StoreStatus
@@ -36,30 +37,6 @@ _FETCHES_AT_ONCE = 4
 """Each holds a ZIP and the quotes of a day, some megabytes."""
 _FAILURES_IN_A_ROW = 3
 """After so many days that B3 did not answer for, the others are not asked for."""
-
-
-class FetchedTradingDay(Protocol):
-    """What the scraper brings."""
-
-    @property
-    def content(self) -> bytes:
-        """The bytes as downloaded."""
-
-    @property
-    def file_name(self) -> str:
-        """The name that B3 gives the file."""
-
-    @property
-    def url(self) -> str:
-        """Where it was downloaded from."""
-
-    @property
-    def received_at(self) -> dt.datetime:
-        """When the download had finished, aware."""
-
-    @property
-    def way(self) -> str:
-        """How the scraper obtained it."""
 
 
 class TradingDayStore(Protocol):

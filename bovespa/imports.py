@@ -45,7 +45,7 @@ class ImportManifest:
         try:
             found = json.loads(content)
             return cls(
-                Import.parse(f"import:{found['import_id']}"),
+                Import.parse(f"{Import.NAME_PREFIX}{found['import_id']}"),
                 tuple(Session.parse(text) for text in found["sessions"]),
                 dt.datetime.fromisoformat(found["created_at"]),
                 found["code_version"],

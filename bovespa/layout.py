@@ -7,19 +7,36 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from bovespa.errors import InvalidRequest, UnexpectedEvent
 
-_SESSION = r"index_code=(?P<index_code>[A-Z0-9]{4})/session_date=(?P<session_date>\d{4}-\d{2}-\d{2})"
+INDEX_CODE = "[A-Z0-9]{4}"
+"""What an index code looks like, as a regular expression."""
+
+_INDEX = rf"index_code=(?P<index_code>{INDEX_CODE})"
+_DATE = r"(?P<session_date>\d{4}-\d{2}-\d{2})"
+_SESSION = rf"{_INDEX}/session_date={_DATE}"
+_IMPORT_ID = r"(?P<import_id>[0-9A-Za-z-]{1,64})"
+_RAW_VERSION = r"(?P<raw_version>[0-9a-f-]{1,80})"
 _RAW_KEY = re.compile(rf"portfolio/{_SESSION}/portfolio\.parquet", re.ASCII)
+_SOURCE_KEY = re.compile(rf"source/{_SESSION}/(?P<sha256>[0-9a-f]{{64}})\.csv", re.ASCII)
 _REFINED_KEY = re.compile(rf"portfolio/{_SESSION}/ticker=(?P<ticker>[A-Z0-9]{{5,6}})/portfolio\.parquet", re.ASCII)
-_IMPORT_KEY = re.compile(r"imports/(?P<import_id>[0-9A-Za-z-]{1,64})\.json", re.ASCII)
-_TRADING_KEY = re.compile(r"trading/session_date=(?P<session_date>\d{4}-\d{2}-\d{2})/trading\.parquet", re.ASCII)
-_RECEIPT_KEY = re.compile(rf"receipts/portfolio/{_SESSION}/(?P<raw_version>[0-9a-f-]{{1,80}})\.json", re.ASCII)
-_TRADING_RECEIPT_KEY = re.compile(
-    r"receipts/trading/session_date=(?P<session_date>\d{4}-\d{2}-\d{2})/(?P<raw_version>[0-9a-f-]{1,80})\.json",
-    re.ASCII,
-)
+_REFINED_FOLDER = re.compile(rf"portfolio/{_SESSION}/", re.ASCII)
+_INDEX_FOLDER = re.compile(rf"(?:source|portfolio)/{_INDEX}/", re.ASCII)
+_IMPORT_KEY = re.compile(rf"imports/{_IMPORT_ID}\.json", re.ASCII)
+_TRADING_KEY = re.compile(rf"trading/session_date={_DATE}/trading\.parquet", re.ASCII)
+_RECEIPT_KEY = re.compile(rf"receipts/portfolio/{_SESSION}/{_RAW_VERSION}\.json", re.ASCII)
+_TRADING_RECEIPT_KEY = re.compile(rf"receipts/trading/session_date={_DATE}/{_RAW_VERSION}\.json", re.ASCII)
+
+SOURCE_PREFIX = "source/"
+"""Prefix, in the raw bucket, of every file that B3 sent."""
+
+TRADING_SOURCE_PREFIX = "source/trading/"
+"""Prefix, in the raw bucket, of every record of trading days that B3 sent."""
+
+DATED_TRADING_SOURCE_PREFIX = f"{TRADING_SOURCE_PREFIX}session_date="
+"""Prefix, in the raw bucket, of every record of one trading day alone; a date goes on."""
 
 RAW_PREFIX = "portfolio/"
 """Prefix, in the raw bucket, of the objects whose arrival starts a Glue run."""
@@ -43,6 +60,9 @@ RECEIPTS_PREFIX = "receipts/portfolio/"
 
 TRADING_RECEIPTS_PREFIX = "receipts/trading/"
 """Prefix, in the refined bucket, of every receipt of a trading day."""
+
+DATED_TRADING_RECEIPTS_PREFIX = f"{TRADING_RECEIPTS_PREFIX}session_date="
+"""The same; a date goes on."""
 
 IMPORT_PREFIX = "imports/"
 """Prefix, in the raw bucket, of manifests of imports; the arrival of one starts one Glue run for the whole import."""
@@ -76,10 +96,10 @@ class Session:
         Raises:
             InvalidRequest: *text* is not of that form.
         """
-        match = re.fullmatch(r"([A-Z0-9]{4})/(\d{4}-\d{2}-\d{2})", text, re.ASCII)
+        match = re.fullmatch(rf"(?P<index_code>{INDEX_CODE})/{_DATE}", text, re.ASCII)
         if match is None:
             raise InvalidRequest(f"{text[:40]!r} is not a session like 'IBOV/2025-02-03'.")
-        return cls(match[1], _date(match[2], InvalidRequest))
+        return cls(match["index_code"], _date(match["session_date"], InvalidRequest))
 
     @property
     def partition(self) -> str:
@@ -98,19 +118,38 @@ class Session:
         Raises:
             UnexpectedEvent: *key* is not the key of a raw Parquet object.
         """
-        match = _RAW_KEY.fullmatch(key)
-        if match is None:
-            raise UnexpectedEvent(f"{key[:200]!r} is not the key of a raw portfolio.")
-        return cls(match["index_code"], _date(match["session_date"], UnexpectedEvent))
+        return _session(_ours(_RAW_KEY, key, "a raw portfolio"))
 
     def source_key(self, sha256: str) -> str:
         """Key, in the raw bucket, of the bytes that B3 sent."""
-        return f"source/{self.partition}/{sha256}.csv"
+        return f"{SOURCE_PREFIX}{self.partition}/{sha256}.csv"
+
+    @staticmethod
+    def from_source_key(key: str) -> tuple[Session, str]:
+        """Inverse of `source_key`: the session and the digest.
+
+        Raises:
+            UnexpectedEvent: *key* is not the key of a file of a portfolio.
+        """
+        match = _ours(_SOURCE_KEY, key, "a file of a portfolio")
+        return _session(match), match["sha256"]
+
+    @classmethod
+    def of_refined_folder(cls, key: str) -> Session:
+        """Return the session under whose `refined_prefix` *key* lies, whatever follows.
+
+        Raises:
+            UnexpectedEvent: It lies under none.
+        """
+        match = _REFINED_FOLDER.match(key)
+        if match is None:
+            raise UnexpectedEvent(f"{key[:200]!r} is in the folder of no session.")
+        return _session(match)
 
     @property
     def refined_prefix(self) -> str:
         """Prefix, in the refined bucket, of all ticker partitions of this session."""
-        return f"portfolio/{self.partition}/"
+        return f"{RAW_PREFIX}{self.partition}/"
 
     @property
     def receipts_prefix(self) -> str:
@@ -134,10 +173,10 @@ class TradingDay:
         Raises:
             InvalidRequest: *text* is not of that form.
         """
-        match = re.fullmatch(r"trading/(\d{4}-\d{2}-\d{2})", text, re.ASCII)
+        match = re.fullmatch(rf"trading/{_DATE}", text, re.ASCII)
         if match is None:
             raise InvalidRequest(f"{text[:40]!r} is not a trading day like 'trading/2021-03-26'.")
-        return cls(_date(match[1], InvalidRequest))
+        return cls(_date(match["session_date"], InvalidRequest))
 
     @property
     def raw_key(self) -> str:
@@ -151,10 +190,7 @@ class TradingDay:
         Raises:
             UnexpectedEvent: *key* is not the key of a raw trading day.
         """
-        match = _TRADING_KEY.fullmatch(key)
-        if match is None:
-            raise UnexpectedEvent(f"{key[:200]!r} is not the key of a raw trading day.")
-        return cls(_date(match["session_date"], UnexpectedEvent))
+        return cls(_session_date(_ours(_TRADING_KEY, key, "a raw trading day")))
 
     def source_key(self, sha256: str, suffix: str) -> str:
         """Key, in the raw bucket, of the bytes of this day alone, as they came.
@@ -163,12 +199,12 @@ class TradingDay:
             sha256: Their digest, hexadecimal.
             suffix: `.zip` or `.txt`.
         """
-        return f"source/trading/session_date={self.session_date}/{sha256}{suffix}"
+        return f"{DATED_TRADING_SOURCE_PREFIX}{self.session_date}/{sha256}{suffix}"
 
     @property
     def receipts_prefix(self) -> str:
         """Prefix, in the refined bucket, of the receipts of this trading day."""
-        return f"{TRADING_RECEIPTS_PREFIX}session_date={self.session_date}/"
+        return f"{DATED_TRADING_RECEIPTS_PREFIX}{self.session_date}/"
 
 
 RAW_TRADING_PREFIX = f"{TRADING_PREFIX}session_date="
@@ -183,12 +219,28 @@ def trading_year_source_key(year: int, sha256: str, suffix: str) -> str:
         sha256: Digest of the bytes, hexadecimal.
         suffix: `.zip` or `.txt`.
     """
-    return f"source/trading/year={year}/{sha256}{suffix}"
+    return f"{TRADING_SOURCE_PREFIX}year={year}/{sha256}{suffix}"
 
 
 def raw_index_prefix(index_code: str) -> str:
     """Prefix, in the raw bucket, of every session of one index."""
     return f"{RAW_PREFIX}index_code={index_code}/session_date="
+
+
+def source_index_prefix(index_code: str) -> str:
+    """Prefix, in the raw bucket, of the files of every session of one index."""
+    return f"{SOURCE_PREFIX}index_code={index_code}/session_date="
+
+
+def compact_prefix(table: str, index_code: str | None) -> str:
+    """Prefix, in the refined bucket, of a compact table; of one index if the table is by index."""
+    return f"{table}/" if index_code is None else f"{table}/index_code={index_code}/"
+
+
+def index_of_folder(folder: str) -> str | None:
+    """Return the index whose folder of files or portfolios, in either bucket, *folder* is; None if it is of none."""
+    match = _INDEX_FOLDER.fullmatch(folder)
+    return None if match is None else match["index_code"]
 
 
 def receipts_index_prefix(index_code: str) -> str:
@@ -220,11 +272,8 @@ class RefinedPartition:
         Raises:
             UnexpectedEvent: *key* is not the key of a refined object.
         """
-        match = _REFINED_KEY.fullmatch(key)
-        if match is None:
-            raise UnexpectedEvent(f"{key[:200]!r} is not the key of a refined partition.")
-        session = Session(match["index_code"], _date(match["session_date"], UnexpectedEvent))
-        return cls(session, match["ticker"])
+        match = _ours(_REFINED_KEY, key, "a refined partition")
+        return cls(_session(match), match["ticker"])
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -245,6 +294,19 @@ class CompactYear:
         """Return the partition of *table* that holds *session*."""
         return cls(table, session.index_code if isinstance(session, Session) else None, session.session_date.year)
 
+    @classmethod
+    def of_key(cls, table: str, index_code: str | None, key: str) -> CompactYear:
+        """Return the partition of *table*, and of an index if it is by index, under whose prefixes *key* lies.
+
+        Raises:
+            UnexpectedEvent: It lies under none.
+        """
+        start = compact_prefix(table, index_code)
+        match = re.match(rf"{start}session_year=(?P<year>\d{{4}})/(?:sessions|merged)/", key, re.ASCII)
+        if match is None:
+            raise UnexpectedEvent(f"{key[:200]!r} is in no year of {start}")
+        return cls(table, index_code, int(match["year"]))
+
     @property
     def values(self) -> tuple[str, ...]:
         """Values of the partition, in the order of the table's partition keys."""
@@ -254,8 +316,7 @@ class CompactYear:
     @property
     def prefix(self) -> str:
         """Prefix, in the refined bucket, of everything of this year."""
-        of_index = "" if self.index_code is None else f"index_code={self.index_code}/"
-        return f"{self.table}/{of_index}session_year={self.session_year}/"
+        return f"{compact_prefix(self.table, self.index_code)}session_year={self.session_year}/"
 
     @property
     def sessions_prefix(self) -> str:
@@ -310,10 +371,10 @@ class CompactYear:
         Raises:
             UnexpectedEvent: *key* is not the key of a session's object of this year.
         """
-        match = re.fullmatch(r"(\d{4}-\d{2}-\d{2})\.parquet", key.removeprefix(self.sessions_prefix), re.ASCII)
+        match = re.fullmatch(rf"{_DATE}\.parquet", key.removeprefix(self.sessions_prefix), re.ASCII)
         if match is None or not key.startswith(f"{self.sessions_prefix}{self.session_year}-"):
             raise UnexpectedEvent(f"{key[:200]!r} is not the key of a session of {self.prefix}.")
-        return _date(match[1], UnexpectedEvent)
+        return _session_date(match)
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,11 +400,8 @@ class Receipt:
         Raises:
             UnexpectedEvent: *key* is not the key of a receipt.
         """
-        match = _RECEIPT_KEY.fullmatch(key)
-        if match is None:
-            raise UnexpectedEvent(f"{key[:200]!r} is not the key of a receipt.")
-        session = Session(match["index_code"], _date(match["session_date"], UnexpectedEvent))
-        return cls(session, match["raw_version"])
+        match = _ours(_RECEIPT_KEY, key, "a receipt")
+        return cls(_session(match), match["raw_version"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,20 +424,21 @@ class TradingReceipt:
         Raises:
             UnexpectedEvent: *key* is not the key of a receipt of a trading day.
         """
-        match = _TRADING_RECEIPT_KEY.fullmatch(key)
-        if match is None:
-            raise UnexpectedEvent(f"{key[:200]!r} is not the key of a receipt of a trading day.")
-        return cls(TradingDay(_date(match["session_date"], UnexpectedEvent)), match["raw_version"])
+        match = _ours(_TRADING_RECEIPT_KEY, key, "a receipt of a trading day")
+        return cls(TradingDay(_session_date(match)), match["raw_version"])
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Import:
     """One import of many files, which causes one Glue run."""
 
+    NAME_PREFIX: ClassVar[str] = "import:"
+    """What the name of an import begins with, and that of no session."""
+
     import_id: str
 
     def __str__(self) -> str:
-        return f"import:{self.import_id}"
+        return f"{self.NAME_PREFIX}{self.import_id}"
 
     @classmethod
     def parse(cls, text: str) -> Import:
@@ -388,10 +447,10 @@ class Import:
         Raises:
             InvalidRequest: *text* is not of that form.
         """
-        match = re.fullmatch(r"import:([0-9A-Za-z-]{1,64})", text, re.ASCII)
+        match = re.fullmatch(rf"{cls.NAME_PREFIX}{_IMPORT_ID}", text, re.ASCII)
         if match is None:
             raise InvalidRequest(f"{text[:80]!r} is not an import like 'import:20250203T120000Z-0f'.")
-        return cls(match[1])
+        return cls(match["import_id"])
 
     @property
     def key(self) -> str:
@@ -405,10 +464,7 @@ class Import:
         Raises:
             UnexpectedEvent: *key* is not the key of a manifest.
         """
-        match = _IMPORT_KEY.fullmatch(key)
-        if match is None:
-            raise UnexpectedEvent(f"{key[:200]!r} is not the key of an import's manifest.")
-        return cls(match["import_id"])
+        return cls(_ours(_IMPORT_KEY, key, "an import's manifest")["import_id"])
 
 
 def quarantine_key(received_at: dt.datetime, sha256: str, suffix: str) -> str:
@@ -420,6 +476,21 @@ def quarantine_key(received_at: dt.datetime, sha256: str, suffix: str) -> str:
         suffix: With its dot.
     """
     return f"{QUARANTINE_PREFIX}{received_at.astimezone(dt.UTC):%Y-%m-%dT%H%M%SZ}/{sha256}{suffix}"
+
+
+def _ours(pattern: re.Pattern[str], key: str, what: str) -> re.Match[str]:
+    match = pattern.fullmatch(key)
+    if match is None:
+        raise UnexpectedEvent(f"{key[:200]!r} is not the key of {what}.")
+    return match
+
+
+def _session(match: re.Match[str]) -> Session:
+    return Session(match["index_code"], _session_date(match))
+
+
+def _session_date(match: re.Match[str]) -> dt.date:
+    return _date(match["session_date"], UnexpectedEvent)
 
 
 def _date(text: str, error: type[Exception]) -> dt.date:

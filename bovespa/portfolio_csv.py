@@ -16,20 +16,24 @@ from typing import NoReturn
 
 from bovespa.errors import ColumnsChanged, UnreadablePortfolio, UnreconciledPortfolio
 from bovespa.indexes import INDEX_CODES
+from bovespa.layout import INDEX_CODE
 from bovespa.portfolio import Holding, Portfolio, View, reconcile
 
 ENCODING = "iso-8859-1"
 
+# When B3 renames a column, put the new heading before the old one: the files that are kept have the old one for ever,
+# and the doctor, reports and imports read them. What is written has the first.
 _HEADINGS = {
-    View.CODE: "Código;Ação;Tipo;Qtde. Teórica;Part. (%)",
-    View.SECTOR: "Setor;Código;Ação;Tipo;Qtde. Teórica;Part. (%);Part. (%)Acum.",
+    View.CODE: ("Código;Ação;Tipo;Qtde. Teórica;Part. (%)",),
+    View.SECTOR: ("Setor;Código;Ação;Tipo;Qtde. Teórica;Part. (%);Part. (%)Acum.",),
 }
-_VIEW_OF_HEADING = {heading: view for view, heading in _HEADINGS.items()}
+_VIEW_OF_HEADING = {heading: view for view, headings in _HEADINGS.items() for heading in headings}
+_COLUMNS = {view: len(headings[0].split(";")) for view, headings in _HEADINGS.items()}
 _TOTAL_LABEL = "Quantidade Teórica Total"
 _REDUCTOR_LABEL = "Redutor"
 
-_TITLE = re.compile(r"([A-Z0-9]{4}) - Carteira do Dia (\d\d)/(\d\d)/(\d\d)", re.ASCII)
-_FILE_NAME = re.compile(r"([A-Z0-9]{4})Dia_(\d\d)-(\d\d)-(\d\d)\b.*\.csv", re.ASCII)
+_TITLE = re.compile(rf"({INDEX_CODE}) - Carteira do Dia (\d\d)/(\d\d)/(\d\d)", re.ASCII)
+_FILE_NAME = re.compile(rf"({INDEX_CODE})Dia_(\d\d)-(\d\d)-(\d\d)\b.*\.csv", re.ASCII)
 _QUANTITY = re.compile(r"[1-9]\d{0,2}(?:\.\d{3})*", re.ASCII)
 _PERCENT = re.compile(r"(?:0|[1-9]\d{0,2}),\d{3}", re.ASCII)
 _REDUCTOR = re.compile(r"(?:0|[1-9]\d{0,2}(?:\.\d{3})*),\d{8}", re.ASCII)
@@ -100,12 +104,18 @@ def serialise_csv(portfolio: Portfolio) -> bytes:
     lead = ";;;;" if sector else ";;;"
     lines = [
         f"{portfolio.index_code} - Carteira do Dia {portfolio.session_date:%d/%m/%y}",
-        _HEADINGS[portfolio.view],
+        _HEADINGS[portfolio.view][0],
         *(_row(holding, sector) for holding in portfolio.holdings),
         f"{_TOTAL_LABEL}{lead}{_thousands(portfolio.total_theoretical_quantity)};100,000" + (";100,000" * sector),
         f"{_REDUCTOR_LABEL}{lead}{_br_number(portfolio.reductor)}",
     ]
     return "".join(f"{line}\r\n" for line in lines).encode(ENCODING)
+
+
+def view_of(content: bytes) -> View | None:
+    """Return the view that a file's heading is of, None if it has no heading that is known; nothing else is read."""
+    lines = _decode(content).split("\n", 2)
+    return _VIEW_OF_HEADING.get(lines[1].rstrip("\r")) if len(lines) > 1 else None
 
 
 def file_name(index_code: str, session_date: dt.date) -> str:
@@ -215,7 +225,7 @@ def _date(day: str, month: str, year: str) -> dt.date | None:
 
 
 def _parse_row(text: str, view: View, number: int) -> Holding:
-    fields = _fields(text, len(_HEADINGS[view].split(";")), number, trailing=True)
+    fields = _fields(text, _COLUMNS[view], number, trailing=True)
     sector_label: str | None = None
     sector_participation: Decimal | None = None
     if view is View.SECTOR:
@@ -256,7 +266,7 @@ def _parse_total(text: str, view: View, number: int) -> tuple[int, Decimal]:
     blanks = 3 if view is View.SECTOR else 2
     if not text.startswith(_TOTAL_LABEL + ";" * (blanks + 1)):
         _refuse(f"expected {_TOTAL_LABEL!r} and its totals, found {_shown(text)}", number)
-    fields = _fields(text, len(_HEADINGS[view].split(";")), number, trailing=False)
+    fields = _fields(text, _COLUMNS[view], number, trailing=False)
     quantity, *participations = fields[1 + blanks :]
     totals = {_percent(participation, "the total participation", number) for participation in participations}
     if len(totals) != 1:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic
 
-from bovespa.layout import Session
+from bovespa.layout import Import, Session
 from bovespa.records import UnitT
 
 SESSIONS_ARGUMENT = "--sessions"
@@ -21,10 +21,11 @@ REFINED_BUCKET_ARGUMENT = "--refined_bucket"
 """Argument of a Glue run that says where it writes; without it, the job's own bucket."""
 
 ALL_SESSIONS = "all"
+"""What `--sessions` names for everything that is stored."""
 
-_IMPORT = "import:"
+UNFINISHED_RUN_STATES = frozenset({"STARTING", "RUNNING", "WAITING", "STOPPING"})
+"""Glue's words for a run that is at work, or waits for its turn."""
 
-_UNFINISHED_RUN_STATES = frozenset({"STARTING", "RUNNING", "WAITING", "STOPPING"})
 _FAILED_RUN_STATES = frozenset({"FAILED", "TIMEOUT", "STOPPED", "ERROR", "EXPIRED"})
 
 
@@ -70,12 +71,12 @@ class JobRun:
     @property
     def may_cover_any_session(self) -> bool:
         """Whether the arguments alone do not tell which sessions it refines."""
-        return any(name == ALL_SESSIONS or name.startswith(_IMPORT) for name in self.sessions)
+        return any(name == ALL_SESSIONS or name.startswith(Import.NAME_PREFIX) for name in self.sessions)
 
     @property
     def is_unfinished(self) -> bool:
         """Whether it is at work, or waits for its turn."""
-        return self.state in _UNFINISHED_RUN_STATES
+        return self.state in UNFINISHED_RUN_STATES
 
     @property
     def has_failed(self) -> bool:

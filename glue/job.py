@@ -29,10 +29,10 @@ from pyspark.sql import SparkSession
 
 from bovespa.correlation import is_correlation_id
 from bovespa.log_lines import JsonFormatter
+from bovespa.session_state import ALL_SESSIONS, SESSIONS_ARGUMENT
 from glue.lake import s3_client
 from glue.publish import Publisher
 from glue.subjects import (
-    EVERYTHING,
     Named,
     Subjects,
     Versions,
@@ -74,9 +74,9 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
     """
     parser = argparse.ArgumentParser(prog="job.py", description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument(
-        "--sessions",
+        SESSIONS_ARGUMENT,
         required=True,
-        help=f"IBOV/2025-02-03,trading/2025-02-03[,...], 'import:ID', or {EVERYTHING!r} for a rebuild",
+        help=f"IBOV/2025-02-03,trading/2025-02-03[,...], 'import:ID', or {ALL_SESSIONS!r} for a rebuild",
     )
     parser.add_argument("--raw_bucket", required=True)
     parser.add_argument("--refined_bucket", required=True)

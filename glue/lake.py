@@ -6,7 +6,6 @@ import contextlib
 import datetime as dt
 import hashlib
 import json
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from bovespa.layout import (
     Session,
     TradingDay,
     TradingReceipt,
+    index_of_folder,
     raw_index_prefix,
 )
 from glue.schema import CompactTable
@@ -43,8 +43,6 @@ PARALLEL_REQUESTS = 16
 
 _DELETE_LIMIT = 1000
 """What one DeleteObjects call takes."""
-
-_INDEX_FOLDER = re.compile(rf"{RAW_PREFIX}index_code=([A-Z0-9]{{4}})/", re.ASCII)
 
 _T = TypeVar("_T")
 _StoredT = TypeVar("_StoredT", Session, TradingDay)
@@ -112,9 +110,8 @@ def _versions(
 def stored_index_codes(client: Any, bucket: str) -> list[str]:
     """Return the indexes of which the raw bucket holds sessions, or anything beside them."""
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=RAW_PREFIX, Delimiter="/")
-    folders = [folder["Prefix"] for page in pages for folder in page.get("CommonPrefixes", ())]
-    found = (_INDEX_FOLDER.fullmatch(folder) for folder in folders)
-    return [match[1] for match in found if match is not None]
+    found = (index_of_folder(folder["Prefix"]) for page in pages for folder in page.get("CommonPrefixes", ()))
+    return [index_code for index_code in found if index_code is not None]
 
 
 def every_raw_session(client: Any, bucket: str) -> Iterator[Session]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from bovespa.imports import ImportManifest
 from bovespa.layout import TRADING_PREFIX, Import, Session, TradingDay
+from bovespa.session_state import ALL_SESSIONS
 from glue.lake import (
     PARALLEL_REQUESTS,
     every_raw_session,
@@ -23,8 +24,6 @@ from glue.lake import (
     stored_index_codes,
 )
 from glue.window import CalendarDay, MarketDay, plan_calendar, plan_market, reach
-
-EVERYTHING = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +44,9 @@ def parse_subjects(text: str) -> Named:
     Raises:
         InvalidRequest: *text* is not of one of its forms.
     """
-    if text == EVERYTHING:
+    if text == ALL_SESSIONS:
         return None
-    if text.startswith("import:"):
+    if text.startswith(Import.NAME_PREFIX):
         return Import.parse(text)
     named = text.split(",")
     return _subjects([TradingDay.parse(one) if one.startswith(TRADING_PREFIX) else Session.parse(one) for one in named])

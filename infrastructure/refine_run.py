@@ -9,11 +9,11 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from bovespa.errors import BovespaError
+from bovespa.session_state import UNFINISHED_RUN_STATES
 from infrastructure.waiting import polls
 
 _WORD_EVERY_S = 30.0
 _STOP_TIMEOUT_S = 120.0
-_UNFINISHED = frozenset({"STARTING", "RUNNING", "WAITING", "STOPPING"})
 
 Report = Callable[[str], None]
 
@@ -75,19 +75,19 @@ class RefineRuns:
                     f"Run {run_id} took longer than {timeout_min} minutes; give --timeout more, or deploy "
                     "with --parameter GlueWorkers=10."
                 )
-            if state not in _UNFINISHED:
+            if state not in UNFINISHED_RUN_STATES:
                 reason = (run.get("ErrorMessage") or "no reason given").strip()
                 raise RunFailed(f"Run {run_id} {state}: {reason}")
         raise RunTimedOut(f"Run {run_id} is still {state} after {timeout_min} minutes; give --timeout more.")
 
     def stop(self, run_id: str) -> None:
         """Stop the run if it is under way, and wait until it writes no more."""
-        if self._run(run_id)["JobRunState"] not in _UNFINISHED:
+        if self._run(run_id)["JobRunState"] not in UNFINISHED_RUN_STATES:
             return
         self._report(f"stopping run {run_id}")
         self._glue.batch_stop_job_run(JobName=self._job, JobRunIds=[run_id])
         for _ in polls(_STOP_TIMEOUT_S, first_s=0.2, slowest_s=5.0):
-            if self._run(run_id)["JobRunState"] not in _UNFINISHED:
+            if self._run(run_id)["JobRunState"] not in UNFINISHED_RUN_STATES:
                 return
         self._report(f"run {run_id} has not stopped; it will find nothing to write to, and fail")
 
@@ -95,7 +95,7 @@ class RefineRuns:
         """Return the runs that are at work or wait for their turn."""
         pages = self._glue.get_paginator("get_job_runs").paginate(JobName=self._job, PaginationConfig={"MaxItems": 200})
         try:
-            return [run for page in pages for run in page["JobRuns"] if run["JobRunState"] in _UNFINISHED]
+            return [run for page in pages for run in page["JobRuns"] if run["JobRunState"] in UNFINISHED_RUN_STATES]
         except ClientError as error:
             if error.response["Error"]["Code"] == "EntityNotFoundException":
                 return []

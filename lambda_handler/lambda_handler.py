@@ -39,6 +39,7 @@ from bovespa.layout import (
     Session,
     TradingDay,
 )
+from bovespa.session_state import CORRELATION_ID_ARGUMENT, SESSIONS_ARGUMENT
 
 log = Logger(service="bovespa-start-refine")
 
@@ -175,9 +176,8 @@ def start_runs(
             if came.import_id is not None:
                 log.info("ignored an object of an import", extra={**about, "import_id": came.import_id})
                 continue
-            answer = start_job_run(
-                JobName=job_name, Arguments={"--sessions": sessions, "--correlation_id": about["correlation_id"]}
-            )
+            named = {SESSIONS_ARGUMENT: sessions, CORRELATION_ID_ARGUMENT: about["correlation_id"]}
+            answer = start_job_run(JobName=job_name, Arguments=named)
         except (BotoCoreError, ClientError) as error:
             error.add_note(f"while starting {job_name} for {sessions}")
             log.exception("could not start a run", extra={**about, "job": job_name})

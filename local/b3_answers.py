@@ -14,8 +14,8 @@ from bovespa.calendar import trading_day_on_or_after
 from bovespa.errors import UnknownIndex
 from bovespa.indexes import require_index_code
 from bovespa.portfolio import View
-from bovespa.portfolio_csv import ENCODING
-from local.b3_sessions import PublishedSession, view_of
+from bovespa.portfolio_csv import ENCODING, view_of
+from local.b3_sessions import PublishedSession
 
 _VIEWS = {"1": View.CODE, "2": View.SECTOR}
 _ENGLISH = {"Quantidade Teórica Total": "Total Theorethical Quantity", "Redutor": "Reductor"}
@@ -71,7 +71,7 @@ def data_answer(session: PublishedSession | None, question: Question, faults: Co
     if session is None:
         return _answer([], question, date="", totals=("", "", None), reductor="")
     content, session_date = published(session, question.view, faults)
-    view = view_of(content)
+    view = view_of(content) or View.CODE
     width = 7 if view is View.SECTOR else 5
     number = _in_english if question.english else str
     lines = [line.rstrip("\r").split(";") for line in content.decode(ENCODING).split("\n")]

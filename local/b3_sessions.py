@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,10 +12,8 @@ from bovespa.calendar import trading_day_on_or_after
 from bovespa.clock import date_in_sao_paulo
 from bovespa.errors import InvalidPortfolio
 from bovespa.portfolio import View
-from bovespa.portfolio_csv import ENCODING, parse_csv, serialise_csv
+from bovespa.portfolio_csv import parse_csv, parse_file_name, serialise_csv, view_of
 from local.synthetic import synthetic_csv
-
-_FILE_NAME = re.compile(r"[A-Z0-9]{4}Dia_(\d\d)-(\d\d)-(\d\d)\b.*\.csv", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,26 +83,18 @@ class RecordedSessions:
         contents: dict[View, bytes] = {}
         for path in sessions[session_date]:
             content = path.read_bytes()
-            contents.setdefault(view_of(content), content)
+            contents.setdefault(view_of(content) or View.CODE, content)
         return PublishedSession(index_code, session_date, contents)
 
     def _sessions(self, index_code: str) -> dict[dt.date, list[Path]]:
         sessions: defaultdict[dt.date, list[Path]] = defaultdict(list)
         # The shortest name first: `IBOVDia_03-02-25.csv` is the file, `IBOVDia_03-02-25 (1).csv` its copy.
         for path in sorted(self.folder.glob(f"{index_code}Dia_*.csv"), key=lambda path: (len(path.name), path.name)):
-            match = _FILE_NAME.fullmatch(path.name)
-            if match:
-                day, month, year = map(int, match.groups())
-                sessions[dt.date(2000 + year, month, day)].append(path)
+            if named := parse_file_name(path.name):
+                sessions[named[1]].append(path)
         return sessions
 
 
 def today_in_sao_paulo() -> dt.date:
     """Return the date on B3's clock."""
     return date_in_sao_paulo(dt.datetime.now(dt.UTC))
-
-
-def view_of(content: bytes) -> View:
-    """Return the view that a file's heading is of; a file without a heading counts as the code view."""
-    heading = content.decode(ENCODING).split("\n", 2)[1:2]
-    return View.SECTOR if heading and heading[0].startswith("Setor;") else View.CODE

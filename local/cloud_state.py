@@ -12,11 +12,12 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+from bovespa.session_state import UNFINISHED_RUN_STATES
+
 _PAUSE_S = 0.5
 """Between a change and its saving: a deployment or a run is hundreds of changes."""
 _SHARE = 0.1
 """The most of its time that the cloud saves: a large catalog is saved less often."""
-_UNDER_WAY = frozenset({"STARTING", "WAITING", "RUNNING", "STOPPING"})
 
 
 class StateKeeper:
@@ -87,6 +88,6 @@ def _glue_if_killed() -> Any:
     state = glue.get_state()
     for runs in state["job_runs"]._data.values():  # noqa: SLF001
         for run in runs:
-            if run["JobRunState"] in _UNDER_WAY:
+            if run["JobRunState"] in UNFINISHED_RUN_STATES:
                 run["JobRunState"], run["ErrorMessage"] = "STOPPED", "The local cloud was killed during the run."
     return state

@@ -13,14 +13,13 @@ from bovespa.layout import COMPACT_TABLES, SECTORS_TABLE, RefinedPartition, Sess
 from bovespa.portfolio import Portfolio, View
 from bovespa.portfolio_csv import parse_csv
 from bovespa.session_state import JobRun, RawObject, State, state_of
-from maintenance.findings import RUN_IT, Cure, Finding, Kind, shown
-from maintenance.runs import check_progress, failed_runs
-from maintenance.years import YearFacts, check_year
+from maintenance.findings import RUN_IT, Cure, Finding, Kind, foreign_object, in_order, refused_file, shown
+from maintenance.runs import Found, check_progress, failed_runs
+from maintenance.years import YearFacts, check_years
 from s3_bucket_manager.manager import is_news
 from s3_bucket_manager.raw_parquet import read_facts, read_portfolio
 
 _REBUILD_IT = "`doctor --repair` makes it anew from the bytes and refines the session."
-_Found = Callable[[Kind, str, str, Cure], Finding]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,31 +101,15 @@ def check(inventory: Inventory, *, first: dt.date, last: dt.date, today: dt.date
     findings: list[Finding] = []
     for facts in inventory.sessions:
         findings += _check_session(facts, inventory)
-    # A run writes its objects first and shows them last, so what it has yet to show is not wrong.
-    at_work = {one.session.session_date.year for one in findings if one.kind is Kind.REFINING and one.session}
-    for facts_of_year in inventory.compact_years:
-        if facts_of_year.year.session_year not in at_work:
-            findings += check_year(facts_of_year, inventory.refined_bucket)
+    findings += check_years(inventory.compact_years, inventory.refined_bucket, findings)
     findings += _gaps(inventory, first, min(last, today - dt.timedelta(days=1)))
-    findings.sort(key=lambda one: (one.session.session_date if one.session else dt.date.max, one.kind))
+    findings = in_order(findings)
     code = inventory.index_code
     known = {source.sha256 for facts in inventory.sessions for source in facts.sources}
     for refused in inventory.quarantined:
         if refused.sha256 not in known:
-            findings.append(
-                Finding(
-                    Kind.QUARANTINED,
-                    code,
-                    None,
-                    f"{refused.key} ({refused.file_name or 'no name'}): {refused.reason}",
-                    "See the runbook, *A file was refused*: import it, or delete it and its .json.",
-                    Cure.BY_HAND,
-                )
-            )
-    for uri in inventory.foreign_keys:
-        findings.append(
-            Finding(Kind.FOREIGN_OBJECT, code, None, f"{uri} is none of ours.", "Move or delete it.", Cure.BY_HAND)
-        )
+            findings.append(refused_file(code, refused.key, refused.file_name, refused.reason))
+    findings += [foreign_object(code, uri) for uri in inventory.foreign_keys]
     return findings + failed_runs(inventory.runs, index_code=code, prefix=f"{code}/")
 
 
@@ -194,7 +177,7 @@ def _check_session(facts: SessionFacts, inventory: Inventory) -> Iterator[Findin
     yield from _check_refined(facts, facts.raw, inventory.refined_bucket, is_refined=state.state is State.REFINED)
 
 
-def _without_raw(facts: SessionFacts, found: _Found) -> Iterator[Finding]:
+def _without_raw(facts: SessionFacts, found: Found) -> Iterator[Finding]:
     key = facts.session.raw_key
     if facts.sources:
         if best_source(facts.session, facts.sources) is not None:
@@ -222,7 +205,7 @@ def _without_raw(facts: SessionFacts, found: _Found) -> Iterator[Finding]:
         )
 
 
-def _check_raw(facts: SessionFacts, raw: Raw, found: _Found) -> Iterator[Finding]:
+def _check_raw(facts: SessionFacts, raw: Raw, found: Found) -> Iterator[Finding]:
     defect = raw_defect(facts, raw)
     rebuildable = best_source(facts.session, facts.sources) is not None
     if defect is not None:

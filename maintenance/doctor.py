@@ -12,7 +12,7 @@ from bovespa.clock import date_in_sao_paulo, last_finished_session
 from bovespa.errors import StorageUnavailable
 from bovespa.layout import Import, Session, TradingDay
 from bovespa.records import Provenance
-from bovespa.session_state import CORRELATION_ID_ARGUMENT, SESSIONS_ARGUMENT
+from bovespa.session_state import CORRELATION_ID_ARGUMENT, SESSIONS_ARGUMENT, UNFINISHED_RUN_STATES
 from maintenance.checks import Inventory, best_source, check
 from maintenance.findings import Cure, Finding, Kind
 from maintenance.inventory import InventoryReader
@@ -26,7 +26,6 @@ _SUBJECTS_A_RUN = 500
 _DAYS_A_REPAIR = 60
 """Trading days that one repair asks B3 for: some minutes. For more there are B3's yearly files."""
 _POLL_S = 1.0
-_UNFINISHED = frozenset({"STARTING", "RUNNING", "WAITING", "STOPPING"})
 
 
 class Doctor:
@@ -174,7 +173,7 @@ class Doctor:
                 run = self._glue.get_job_run(JobName=self._glue_job, RunId=run_id)["JobRun"]
             if run["JobRunState"] == "SUCCEEDED":
                 return None
-            if run["JobRunState"] not in _UNFINISHED:
+            if run["JobRunState"] not in UNFINISHED_RUN_STATES:
                 return f"Run {run_id} {run['JobRunState']}: {run.get('ErrorMessage') or 'no reason given'}"
             pause.wait(_POLL_S)
         return f"Run {run_id} was not over after {self._timeout_s:g} s; run the doctor again later."

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import datetime as dt
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -87,6 +88,28 @@ class Finding:
             "cure": self.cure.value,
             "repairable": self.cure.is_repairable,
         }
+
+
+def refused_file(index_code: str | None, key: str, file_name: str, reason: str) -> Finding:
+    """Return that B3's file at *key*, which came as *file_name*, is in quarantine."""
+    return Finding(
+        Kind.QUARANTINED,
+        index_code,
+        None,
+        f"{key} ({file_name or 'no name'}): {reason}",
+        "See the runbook, *A file was refused*: import it, or delete it and its .json.",
+        Cure.BY_HAND,
+    )
+
+
+def foreign_object(index_code: str | None, uri: str) -> Finding:
+    """Return that the object at *uri* is in nobody's place."""
+    return Finding(Kind.FOREIGN_OBJECT, index_code, None, f"{uri} is none of ours.", "Move or delete it.", Cure.BY_HAND)
+
+
+def in_order(findings: Iterable[Finding]) -> list[Finding]:
+    """Return *findings* by session or trading day, those of none last."""
+    return sorted(findings, key=lambda one: (one.session.session_date if one.session else dt.date.max, one.kind))
 
 
 def shown(names: Sequence[str]) -> str:

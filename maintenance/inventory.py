@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -11,26 +10,27 @@ from typing import Any
 from bovespa.errors import UnexpectedEvent
 from bovespa.layout import (
     COMPACT_TABLES,
+    QUARANTINE_PREFIX,
+    RAW_PREFIX,
+    SOURCE_PREFIX,
     Receipt,
     RefinedPartition,
     Session,
+    index_of_folder,
     raw_index_prefix,
     receipts_index_prefix,
+    source_index_prefix,
 )
 from bovespa.session_state import JobRun, RawObject
 from maintenance.checks import Inventory, Quarantined, Raw, SessionFacts, Source
-from maintenance.listing import PORTFOLIO_SUFFIXES, Entry, list_period, read_bodies, refused_files
+from maintenance.listing import PORTFOLIO_SUFFIXES, read_bodies, refused_files
 from maintenance.trading import quarantined
 from maintenance.year_reader import YearReader
 from maintenance.years import YearFacts
 from s3_bucket_manager.aws import storage_errors
+from s3_bucket_manager.listing import Entry, list_period
 from s3_bucket_manager.session_states import SessionStates
 
-_SOURCE_KEY = re.compile(
-    r"source/index_code=([A-Z0-9]{4})/session_date=(\d{4}-\d{2}-\d{2})/([0-9a-f]{64})\.csv", re.ASCII
-)
-_REFINED_FOLDER = re.compile(r"portfolio/index_code=([A-Z0-9]{4})/session_date=(\d{4}-\d{2}-\d{2})/", re.ASCII)
-_INDEX_FOLDER = re.compile(r"(?:source|portfolio)/index_code=([A-Z0-9]{4})/", re.ASCII)
 _TABLE = "portfolio"
 
 
@@ -63,16 +63,16 @@ class InventoryReader:
         """
         found: set[str] = set()
         folders = (
-            (self._raw_bucket, "source/"),
-            (self._raw_bucket, "portfolio/"),
-            (self._refined_bucket, "portfolio/"),
+            (self._raw_bucket, SOURCE_PREFIX),
+            (self._raw_bucket, RAW_PREFIX),
+            (self._refined_bucket, RAW_PREFIX),
         )
         for bucket, prefix in folders:
             pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
             with storage_errors(f"listing s3://{bucket}/{prefix}"):
                 for page in pages:
-                    matches = (_INDEX_FOLDER.fullmatch(one["Prefix"]) for one in page.get("CommonPrefixes", ()))
-                    found |= {match[1] for match in matches if match}
+                    codes = (index_of_folder(one["Prefix"]) for one in page.get("CommonPrefixes", ()))
+                    found |= {index_code for index_code in codes if index_code is not None}
         return sorted(found)
 
     def read(self, index_code: str, first: dt.date, last: dt.date) -> Inventory:
@@ -146,14 +146,13 @@ class InventoryReader:
         self, index_code: str, first: dt.date, last: dt.date, foreign: list[str]
     ) -> dict[Session, dict[str, Entry]]:
         found: defaultdict[Session, dict[str, Entry]] = defaultdict(dict)
-        prefix = f"source/index_code={index_code}/session_date="
-        for entry in self._list(self._raw_bucket, prefix, first, last):
-            match = _SOURCE_KEY.fullmatch(entry.key)
-            session = _session(match)
-            if match is None or session is None:
+        for entry in self._list(self._raw_bucket, source_index_prefix(index_code), first, last):
+            try:
+                session, sha256 = Session.from_source_key(entry.key)
+            except UnexpectedEvent:
                 foreign.append(f"s3://{self._raw_bucket}/{entry.key}")
             else:
-                found[session][match[3]] = entry
+                found[session][sha256] = entry
         return found
 
     def _refined_files(
@@ -166,11 +165,10 @@ class InventoryReader:
             try:
                 partition = RefinedPartition.from_key(entry.key)
             except UnexpectedEvent:
-                session = _session(_REFINED_FOLDER.match(entry.key))
-                if session is None:
+                try:
+                    foreign_in[Session.of_refined_folder(entry.key)].append(entry.key)
+                except UnexpectedEvent:
                     foreign.append(f"s3://{self._refined_bucket}/{entry.key}")
-                else:
-                    foreign_in[session].append(entry.key)
             else:
                 files[partition.session].add(partition.ticker)
         return files, foreign_in
@@ -203,7 +201,7 @@ class InventoryReader:
 
     def _quarantined(self, index_code: str, first: dt.date, last: dt.date) -> Iterator[Quarantined]:
         """Refused files of the index that came within the period."""
-        keys = [entry.key for entry in self._list(self._raw_bucket, "quarantine/", first, last)]
+        keys = [entry.key for entry in self._list(self._raw_bucket, QUARANTINE_PREFIX, first, last)]
         files = refused_files(keys, PORTFOLIO_SUFFIXES)
         for reason_key, body in self._bodies(files).items():
             found = quarantined(files[reason_key], body)
@@ -241,10 +239,3 @@ def _sessions_of(years: Iterable[YearFacts], first: dt.date, last: dt.date) -> d
             if first <= session.session_date <= last:
                 found[session].add(facts.year.table)
     return found
-
-
-def _session(match: re.Match[str] | None) -> Session | None:
-    try:
-        return None if match is None else Session(match[1], dt.date.fromisoformat(match[2]))
-    except ValueError:
-        return None

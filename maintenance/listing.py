@@ -1,12 +1,10 @@
-"""Listings and objects of a bucket as the doctor reads them."""
+"""Objects of a bucket as the doctor reads them."""
 
 from __future__ import annotations
 
-import datetime as dt
 import itertools
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -19,41 +17,6 @@ _READERS = 10
 PORTFOLIO_SUFFIXES = (".csv",)
 TRADING_SUFFIXES = (".zip", ".txt")
 """What a refused file of each dataset ends with."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One object of a listing."""
-
-    key: str
-    etag: str
-    modified_at: dt.datetime
-
-
-def list_all(s3: Any, bucket: str, prefix: str, *, start_after: str = "") -> Iterator[Entry]:
-    """Yield the objects under *prefix* in the order of their keys, those after the key *start_after*.
-
-    Raises:
-        StorageUnavailable: S3 did not answer or refused.
-    """
-    arguments = {"Bucket": bucket, "Prefix": prefix} | ({"StartAfter": start_after} if start_after else {})
-    pages = s3.get_paginator("list_objects_v2").paginate(**arguments)
-    with storage_errors(f"listing s3://{bucket}/{prefix}"):
-        for page in pages:
-            for item in page.get("Contents", ()):
-                yield Entry(item["Key"], item["ETag"].strip('"'), item["LastModified"])
-
-
-def list_period(s3: Any, bucket: str, prefix: str, first: dt.date, last: dt.date) -> Iterator[Entry]:
-    """Yield the objects whose keys go on with a date of the period: the listing starts and ends with it.
-
-    Raises:
-        StorageUnavailable: S3 did not answer or refused.
-    """
-    end = f"{prefix}{last + dt.timedelta(days=1)}"
-    return itertools.takewhile(
-        lambda entry: entry.key < end, list_all(s3, bucket, prefix, start_after=f"{prefix}{first}")
-    )
 
 
 def read_bodies(s3: Any, bucket: str, keys: Iterable[str]) -> Iterator[tuple[str, bytes]]:

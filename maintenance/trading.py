@@ -14,10 +14,10 @@ from bovespa.layout import TRADING_PREFIX, TradingDay, trading_year_source_key
 from bovespa.session_state import JobRun, RawObject, State, state_of
 from bovespa.trading_day import Quote
 from maintenance.checks import Quarantined
-from maintenance.findings import RUN_IT, Cure, Finding, Kind
+from maintenance.findings import RUN_IT, Cure, Finding, Kind, foreign_object, in_order, refused_file
 from maintenance.listing import TRADING_SUFFIXES
 from maintenance.runs import check_progress, failed_runs
-from maintenance.years import YearFacts, check_year
+from maintenance.years import YearFacts, check_years
 from s3_bucket_manager.trading_parquet import read_trading_day, read_trading_facts
 
 _FETCH_IT = "`doctor --repair` fetches it from B3 again; a day that B3 keeps in a yearly file only, `import-cotahist`."
@@ -148,12 +148,8 @@ def check_trading_days(
         findings = [_missing(day) for day in trading_days(first, last) if day not in stored]
     for facts in inventory.days:
         findings += _check_day(facts, inventory)
-    # A run writes its objects first and shows them last, so what it has yet to show is not wrong.
-    at_work = {one.session.session_date.year for one in findings if one.kind is Kind.REFINING and one.session}
-    for facts_of_year in inventory.years:
-        if facts_of_year.year.session_year not in at_work:
-            findings += check_year(facts_of_year, inventory.refined_bucket)
-    findings.sort(key=lambda one: (one.session.session_date if one.session else dt.date.max, one.kind))
+    findings += check_years(inventory.years, inventory.refined_bucket, findings)
+    findings = in_order(findings)
     findings += _check_files(inventory)
     if inventory.any_stored or inventory.days:
         findings += failed_runs(inventory.runs, index_code=None, prefix=TRADING_PREFIX)
@@ -174,16 +170,9 @@ def _check_files(inventory: TradingInventory) -> Iterator[Finding]:
     known = {key.rpartition("/")[2].partition(".")[0] for key in inventory.source_keys}
     for refused in inventory.quarantined:
         if refused.sha256 not in known:
-            yield Finding(
-                Kind.QUARANTINED,
-                None,
-                None,
-                f"{refused.key} ({refused.file_name or 'no name'}): {refused.reason}",
-                "See the runbook, *A file was refused*: import it, or delete it and its .json.",
-                Cure.BY_HAND,
-            )
+            yield refused_file(None, refused.key, refused.file_name, refused.reason)
     for uri in inventory.foreign_keys:
-        yield Finding(Kind.FOREIGN_OBJECT, None, None, f"{uri} is none of ours.", "Move or delete it.", Cure.BY_HAND)
+        yield foreign_object(None, uri)
 
 
 def _missing(day: dt.date) -> Finding:

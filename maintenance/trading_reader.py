@@ -17,17 +17,19 @@ from bovespa.cotahist import CotahistReader
 from bovespa.cotahist_archive import open_cotahist
 from bovespa.errors import InvalidTradingDay, UnexpectedEvent
 from bovespa.layout import (
+    DATED_TRADING_RECEIPTS_PREFIX,
+    DATED_TRADING_SOURCE_PREFIX,
     QUARANTINE_PREFIX,
     RAW_TRADING_PREFIX,
     TRADING_PREFIX,
-    TRADING_RECEIPTS_PREFIX,
+    TRADING_SOURCE_PREFIX,
     TRADING_TABLE,
     TradingDay,
     TradingReceipt,
 )
 from bovespa.session_state import RawObject
 from maintenance.checks import Quarantined
-from maintenance.listing import TRADING_SUFFIXES, list_all, list_period, read_bodies, refused_files
+from maintenance.listing import TRADING_SUFFIXES, read_bodies, refused_files
 from maintenance.trading import (
     RawTradingDay,
     RowTally,
@@ -40,10 +42,8 @@ from maintenance.trading import (
 from maintenance.year_reader import YearReader
 from maintenance.years import YearFacts
 from s3_bucket_manager.aws import is_missing, storage_errors
+from s3_bucket_manager.listing import list_all, list_period
 from s3_bucket_manager.session_states import SessionStates
-
-_SOURCE_PREFIX = "source/trading/"
-_SOURCE_OF_DAY_PREFIX = f"{_SOURCE_PREFIX}session_date="
 
 
 class TradingReader:
@@ -87,7 +87,7 @@ class TradingReader:
             return TradingInventory(any_stored=False, quarantined=refused)
         foreign: list[str] = []
         stored = self._stored(first, last, foreign)
-        sources = frozenset(entry.key for entry in list_all(self._s3, self._raw_bucket, _SOURCE_PREFIX))
+        sources = frozenset(entry.key for entry in list_all(self._s3, self._raw_bucket, TRADING_SOURCE_PREFIX))
         receipts = self._receipts(first, last, foreign)
         years = tuple(self._years.read(TRADING_TABLE, None, range(first.year, last.year + 1), foreign))
         objects = {day for facts in years for day in _days_of(facts) if first <= day.session_date <= last}
@@ -130,8 +130,7 @@ class TradingReader:
 
     def _receipts(self, first: dt.date, last: dt.date, foreign: list[str]) -> dict[TradingDay, set[str]]:
         found: defaultdict[TradingDay, set[str]] = defaultdict(set)
-        prefix = f"{TRADING_RECEIPTS_PREFIX}session_date="
-        for entry in list_period(self._s3, self._refined_bucket, prefix, first, last):
+        for entry in list_period(self._s3, self._refined_bucket, DATED_TRADING_RECEIPTS_PREFIX, first, last):
             try:
                 receipt = TradingReceipt.from_key(entry.key)
             except UnexpectedEvent:
@@ -175,7 +174,7 @@ class TradingReader:
                     continue
                 file.seek(0)
                 try:
-                    found = _tallies_of_file(file, days[0] if key.startswith(_SOURCE_OF_DAY_PREFIX) else None)
+                    found = _tallies_of_file(file, days[0] if key.startswith(DATED_TRADING_SOURCE_PREFIX) else None)
                 except InvalidTradingDay as error:
                     yield from ((day, f"the bytes that it names are no record of it: {error}") for day in days)
                     continue

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
 from bovespa.errors import UnexpectedEvent
-from bovespa.layout import CompactYear
-from maintenance.listing import list_all
+from bovespa.layout import CompactYear, compact_prefix
 from maintenance.years import YearFacts, subject
 from s3_bucket_manager.aws import storage_errors
+from s3_bucket_manager.listing import list_all
 
 
 class YearReader:
@@ -43,19 +42,14 @@ class YearReader:
             StorageUnavailable: S3 or Glue did not answer or refused.
         """
         locations = self._locations(table, index_code)
-        prefix = f"{table}/" if index_code is None else f"{table}/index_code={index_code}/"
         objects: defaultdict[int, dict[str, str]] = defaultdict(dict)
         merged: defaultdict[int, set[str]] = defaultdict(set)
-        for entry in list_all(self._s3, self._refined_bucket, prefix):
-            match = re.match(rf"{prefix}session_year=(\d{{4}})/(sessions|merged)/", entry.key, re.ASCII)
-            if match is None:
-                foreign.append(f"s3://{self._refined_bucket}/{entry.key}")
-                continue
-            year = CompactYear(table, index_code, int(match[1]))
-            if match[2] == "merged":
-                merged[year.session_year].add(entry.key)
-                continue
+        for entry in list_all(self._s3, self._refined_bucket, compact_prefix(table, index_code)):
             try:
+                year = CompactYear.of_key(table, index_code, entry.key)
+                if entry.key.startswith(year.merged_prefix):
+                    merged[year.session_year].add(entry.key)
+                    continue
                 subject(year, entry.key)
             except UnexpectedEvent:
                 foreign.append(f"s3://{self._refined_bucket}/{entry.key}")

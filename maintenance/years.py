@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from bovespa.layout import CompactYear, Session, TradingDay
@@ -30,7 +30,21 @@ def subject(year: CompactYear, key: str) -> Session | TradingDay:
     return TradingDay(year.session_date(key)) if year.index_code is None else year.session(key)
 
 
-def check_year(facts: YearFacts, bucket: str) -> Iterator[Finding]:
+def check_years(years: Iterable[YearFacts], bucket: str, known: Iterable[Finding]) -> list[Finding]:
+    """Whether readers find what is there of *years*.
+
+    Args:
+        years: What there is of each.
+        bucket: The refined one.
+        known: Findings on the sessions or trading days in them. A run writes its objects first and shows them last, so
+            what one that is under way has yet to show is not wrong.
+    """
+    at_work = {one.session.session_date.year for one in known if one.kind is Kind.REFINING and one.session}
+    quiet = (facts for facts in years if facts.year.session_year not in at_work)
+    return [finding for facts in quiet for finding in _check_year(facts, bucket)]
+
+
+def _check_year(facts: YearFacts, bucket: str) -> Iterator[Finding]:
     """Whether readers find what is there of a year; a run over any one session or trading day of it mends it.
 
     Args:

@@ -15,6 +15,7 @@ from bovespa.portfolio import Portfolio
 from bovespa.session_report import Evidence
 from bovespa.session_state import JobRun, State
 from s3_bucket_manager.aws import error_code, is_conflict, is_missing, storage_errors
+from s3_bucket_manager.listing import list_all
 from s3_bucket_manager.raw_parquet import read_portfolio
 from s3_bucket_manager.session_states import SessionStates, job_run
 
@@ -83,19 +84,14 @@ class SessionEvidence:
 
     def _newest(self, session: Session, since: dt.date) -> Session | None:
         prefix = raw_index_prefix(session.index_code)
-        pages = self._s3.get_paginator("list_objects_v2").paginate(
-            Bucket=self._raw_bucket, Prefix=prefix, StartAfter=f"{prefix}{since}"
-        )
         newest: Session | None = None
-        with storage_errors(f"listing s3://{self._raw_bucket}/{prefix}"):
-            for page in pages:
-                for entry in page.get("Contents", []):
-                    if entry["Key"] >= session.raw_key:
-                        return newest
-                    try:
-                        newest = Session.from_raw_key(entry["Key"])
-                    except UnexpectedEvent:
-                        continue  # an operator's file beside ours
+        for entry in list_all(self._s3, self._raw_bucket, prefix, start_after=f"{prefix}{since}"):
+            if entry.key >= session.raw_key:
+                break
+            try:
+                newest = Session.from_raw_key(entry.key)
+            except UnexpectedEvent:
+                continue  # an operator's file beside ours
         return newest
 
     def _receipt(self, receipt: Receipt) -> tuple[Mapping[str, Any] | None, dt.datetime | None]:

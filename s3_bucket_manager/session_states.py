@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -12,6 +12,7 @@ from bovespa.errors import UnexpectedEvent
 from bovespa.layout import Receipt, Session, raw_index_prefix, receipts_index_prefix
 from bovespa.session_state import REFINED_BUCKET_ARGUMENT, SESSIONS_ARGUMENT, JobRun, RawObject, SessionState, state_of
 from s3_bucket_manager.aws import is_missing, storage_errors
+from s3_bucket_manager.listing import list_period
 
 _MAX_RUN_PAGES = 10
 """Pages of 200 runs: enough for a backfill, bounded for a caller who waits."""
@@ -36,7 +37,7 @@ class SessionStates:
         found = self._look_up(self._raw_bucket, session.raw_key)
         if found is None:
             return state_of(session, None, has_receipt=False, runs=()), {}
-        raw = self._raw_object(session, found)
+        raw = self._raw_object(session, found["ETag"].strip('"'), found["LastModified"])
         has_receipt = self._look_up(self._refined_bucket, Receipt(session, raw.version).key) is not None
         runs = [] if has_receipt else self.runs_since(raw.stored_at)
         facts = {name.replace("-", "_"): value for name, value in found["Metadata"].items()}
@@ -73,35 +74,22 @@ class SessionStates:
 
     def _stored(self, index_code: str, first: dt.date, last: dt.date) -> dict[Session, RawObject]:
         found = {}
-        for entry in self._list(self._raw_bucket, raw_index_prefix(index_code), first, last):
+        for entry in list_period(self._s3, self._raw_bucket, raw_index_prefix(index_code), first, last):
             try:
-                session = Session.from_raw_key(entry["Key"])
+                session = Session.from_raw_key(entry.key)
             except UnexpectedEvent:
                 continue  # an operator's file beside ours
-            found[session] = self._raw_object(session, entry)
+            found[session] = self._raw_object(session, entry.etag, entry.modified_at)
         return found
 
     def _receipts(self, index_code: str, first: dt.date, last: dt.date) -> set[Receipt]:
         found = set()
-        for entry in self._list(self._refined_bucket, receipts_index_prefix(index_code), first, last):
+        for entry in list_period(self._s3, self._refined_bucket, receipts_index_prefix(index_code), first, last):
             try:
-                found.add(Receipt.from_key(entry["Key"]))
+                found.add(Receipt.from_key(entry.key))
             except UnexpectedEvent:
                 continue
         return found
-
-    def _list(self, bucket: str, prefix: str, first: dt.date, last: dt.date) -> Iterator[Mapping[str, Any]]:
-        """Keys sort like the dates in them, so the listing starts at *first* and ends after *last*."""
-        end = f"{prefix}{last + dt.timedelta(days=1)}"
-        pages = self._s3.get_paginator("list_objects_v2").paginate(
-            Bucket=bucket, Prefix=prefix, StartAfter=f"{prefix}{first}"
-        )
-        with storage_errors(f"listing s3://{bucket}/{prefix}"):
-            for page in pages:
-                for entry in page.get("Contents", []):
-                    if entry["Key"] >= end:
-                        return
-                    yield entry
 
     def runs_since(self, moment: dt.datetime) -> list[JobRun]:
         """Return the runs of the job, newest first, at least back to *moment* or as far as a caller can wait for.
@@ -128,8 +116,8 @@ class SessionStates:
         bucket = run.get("Arguments", {}).get(REFINED_BUCKET_ARGUMENT)
         return bucket is None or bucket == self._refined_bucket
 
-    def _raw_object(self, session: Session, found: Mapping[str, Any]) -> RawObject:
-        return RawObject(f"s3://{self._raw_bucket}/{session.raw_key}", found["ETag"].strip('"'), found["LastModified"])
+    def _raw_object(self, session: Session, version: str, stored_at: dt.datetime) -> RawObject:
+        return RawObject(f"s3://{self._raw_bucket}/{session.raw_key}", version, stored_at)
 
 
 def job_run(run: Mapping[str, Any]) -> JobRun:

@@ -14,11 +14,10 @@ from typing import Any
 import requests
 
 from bovespa.errors import PageChanged, SourceError, SourceTimeout, SourceUnavailable
-from bovespa.portfolio import View
+from bovespa.fetched import FetchedFile
 from bovespa.portfolio_csv import file_name
 from scrap.deadline import Deadline
 from scrap.https import SILENCE_S, Answer, Silence, Temporary, get
-from scrap.scrap import FetchedFile
 
 MAX_BYTES = 4 << 20
 """Of one answer; the largest portfolio is some hundredth of that."""
@@ -69,7 +68,6 @@ def fetch_portfolio_over_https(
         content,
         file_name(index_code, session_date),
         url,
-        _view_of(content),
         session_date,
         received_at=now(),
         b3_time=answer.b3_time,
@@ -126,9 +124,3 @@ def _decoded(content: bytes, url: str) -> bytes:
     if not file:
         raise SourceUnavailable(f"B3 shows no portfolio at {url}: the file is empty. Try again later.")
     return file
-
-
-def _view_of(content: bytes) -> View:
-    """Which view the file's heading is of; whether it is one is for the parser to say."""
-    _, _, after_title = content.partition(b"\n")
-    return View.SECTOR if after_title.startswith(b"Setor;") else View.CODE

@@ -25,7 +25,7 @@ from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.ui import Select
 
 from bovespa.errors import PageChanged, SourceError, SourceTimeout, SourceUnavailable
-from bovespa.portfolio import View
+from bovespa.fetched import FetchedFile
 from scrap.browser import BROWSER_ERRORS, limit_commands, open_browser, wait_until
 from scrap.browser_detection import InstalledBrowser
 from scrap.deadline import Deadline
@@ -89,26 +89,6 @@ _RETRIED = (
 """What a click meets when an overlay covers the page, or while its script replaces a part."""
 
 
-@dataclass(frozen=True, slots=True)
-class FetchedFile:
-    """A file as B3 gave it, unread, and what is known of where it came from."""
-
-    content: bytes
-    file_name: str
-    """As the page named it, for example `IBOVDia_24-02-25.csv`."""
-    url: str
-    """Of the page."""
-    view: View
-    """Which table the page showed when it was asked for the download; the sector view is asked for."""
-    session_date: dt.date
-    """The date in the page's heading."""
-    received_at: dt.datetime
-    """When the download had ended, UTC."""
-    b3_time: dt.datetime | None = None
-    """When it was by B3's own clock, aware; None if B3 did not say."""
-    way: str = "browser"
-
-
 def fetch_portfolio_csv(
     index_code: str,
     *,
@@ -168,14 +148,14 @@ def fetch_with(
     """
     page = DayPortfolioPage(driver, b3_url=b3_url, index_code=index_code, deadline=deadline)
     page.open()
-    view = page.show_sectors()
+    page.show_sectors()
     # Read after the table was asked for again: B3 may have gone on to the next session in between.
     session_date = page.session_date
     b3_time = page.ask_clock()
     path = page.download(download_dir)
     content = path.read_bytes()
     path.unlink()
-    return FetchedFile(content, path.name, page.url, view, session_date, received_at=now(), b3_time=b3_time)
+    return FetchedFile(content, path.name, page.url, session_date, received_at=now(), b3_time=b3_time)
 
 
 @dataclass(slots=True)
@@ -220,8 +200,8 @@ class DayPortfolioPage:
             raise self._late("it did not load") from None
         self._wait_until_complete()
 
-    def show_sectors(self) -> View:
-        """Ask for the sector view; return the view that B3 shows then, which may be the code view all the same."""
+    def show_sectors(self) -> None:
+        """Ask for the sector view, and wait until B3 shows it, or has answered and shows the code view all the same."""
         calls = len(self._seen["data_calls"])
         self._retry(lambda: Select(self.driver.find_element(*_SEGMENT)).select_by_value(_BY_SECTOR), "select#segment")
         limit = Deadline(min(_SECTOR_VIEW_S, self.deadline.remaining_s / 3))
@@ -234,11 +214,10 @@ class DayPortfolioPage:
             answered = len(self._seen["data_calls"]) > calls and not self._seen["covered"]
             looks_since_answer = looks_since_answer + 1 if answered else 0
             # Some looks after B3 has answered, the page has drawn the table that B3 wants to show.
-            return self._view is View.SECTOR or looks_since_answer > _LOOKS_TO_DRAW
+            return "Setor" in self._seen["columns"] or looks_since_answer > _LOOKS_TO_DRAW
 
         wait_until(shown, limit, poll_s=_POLL_S)
         self._wait_until_complete()
-        return self._view
 
     def ask_clock(self) -> dt.datetime | None:
         """Return what B3's own clock says, None if B3 does not say."""
@@ -277,10 +256,6 @@ class DayPortfolioPage:
             names = ", ".join(sorted(path.name for path in files))
             raise PageChanged(f"One click on Download at {self.url} saved {len(files)} files: {names}.")
         return files[0]
-
-    @property
-    def _view(self) -> View:
-        return View.SECTOR if "Setor" in self._seen["columns"] else View.CODE
 
     def _look(self) -> None:
         limit_commands(self.driver, self.deadline)

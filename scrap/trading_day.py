@@ -6,7 +6,6 @@ import datetime as dt
 import random
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from http import HTTPStatus
 
 import requests
@@ -14,6 +13,7 @@ import requests
 from bovespa.calendar import is_trading_day
 from bovespa.clock import last_finished_session
 from bovespa.errors import SourceError, SourceTimeout, SourceUnavailable, TradingDayNotPublished
+from bovespa.fetched import FetchedTradingDay
 from scrap.deadline import Deadline
 from scrap.https import SILENCE_S, Silence, Temporary, get
 
@@ -22,20 +22,6 @@ MAX_BYTES = 64 << 20
 
 _ATTEMPTS = 4
 _FIRST_PAUSE_S = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class FetchedTradingDay:
-    """A file as B3 gave it, unread, and where it came from."""
-
-    content: bytes
-    file_name: str
-    url: str
-    session_date: dt.date
-    """The day that was asked for."""
-    received_at: dt.datetime
-    """When the download had ended, UTC."""
-    way: str = "https"
 
 
 def file_name(session_date: dt.date) -> str:

@@ -15,13 +15,13 @@ from api.attempts import Patience
 from api.ingestion import Ingestion
 from bovespa.clock import require_plausible_session
 from bovespa.errors import PageChanged, SourceError, SourceTimeout, SourceUnavailable
+from bovespa.fetched import FetchedFile
 from bovespa.indexes import INDEX_CODES
 from bovespa.portfolio import View
-from bovespa.portfolio_csv import parse_csv
+from bovespa.portfolio_csv import parse_csv, view_of
 from local.b3_stand_in import StandIn, running_stand_in
 from local.synthetic import synthetic_csv
 from scrap.endpoint import fetch_portfolio_over_https
-from scrap.scrap import FetchedFile
 from tests.api_in_process import Shelf
 
 SATURDAY, MONDAY = dt.date(2025, 2, 22), dt.date(2025, 2, 24)
@@ -65,7 +65,6 @@ def test_the_file_is_the_one_that_the_page_gives(stand_in: StandIn) -> None:
         content=synthetic_csv("IBOV", MONDAY, View.SECTOR),
         file_name="IBOVDia_24-02-25.csv",
         url=f"{stand_in.url}{CALLS}/GetDownloadPortfolioDay/{asked(stand_in.requests[-1])}",
-        view=View.SECTOR,
         session_date=MONDAY,
         received_at=NOON,
         b3_time=NOON,
@@ -96,7 +95,7 @@ def test_a_recorded_session_arrives_byte_for_byte(
     with running_stand_in(recordings / "sessions", today=today) as recorded:
         fetched = fetch(recorded, index_code)
     assert fetched.content == (recordings / "sessions" / file_name).read_bytes()
-    assert fetched.view is view
+    assert view_of(fetched.content) is view
 
 
 @pytest.mark.recordings
@@ -117,8 +116,7 @@ def test_what_changes_nothing_changes_nothing(stand_in: StandIn, fault: object) 
 
 def test_the_code_view_is_taken_when_b3_gives_no_sectors(stand_in: StandIn) -> None:
     stand_in.set(faults=["code_view_only"])
-    fetched = fetch(stand_in)
-    assert (fetched.view, fetched.content) == (View.CODE, synthetic_csv("IBOV", MONDAY, View.CODE))
+    assert fetch(stand_in).content == synthetic_csv("IBOV", MONDAY, View.CODE)
 
 
 @pytest.mark.parametrize("fault", ["truncated_csv", "wrong_totals", "renamed_columns", "date_far_off"])

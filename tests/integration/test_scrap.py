@@ -15,14 +15,15 @@ import pytest
 from selenium.webdriver.remote.webdriver import WebDriver
 
 from bovespa.errors import BrowserNotFound, PageChanged, SourceError, SourceTimeout, SourceUnavailable
+from bovespa.fetched import FetchedFile
 from bovespa.portfolio import View
-from bovespa.portfolio_csv import parse_csv
+from bovespa.portfolio_csv import parse_csv, view_of
 from local.b3_stand_in import StandIn, running_stand_in
 from local.synthetic import synthetic_csv
 from scrap.browser import open_browser, wait_until
 from scrap.browser_detection import InstalledBrowser, find_browser
 from scrap.deadline import Deadline
-from scrap.scrap import FetchedFile, fetch_portfolio_csv, fetch_with
+from scrap.scrap import fetch_portfolio_csv, fetch_with
 
 SATURDAY, MONDAY = dt.date(2025, 2, 22), dt.date(2025, 2, 24)
 NOON = dt.datetime(2025, 2, 22, 12, tzinfo=dt.UTC)
@@ -116,7 +117,6 @@ def test_a_browser_of_its_own_fetches_the_file_and_leaves_nothing(
         content=synthetic_csv("IBOV", MONDAY, View.SECTOR),
         file_name="IBOVDia_24-02-25.csv",
         url=f"{stand_in.url}/indexPage/day/IBOV?language=pt-br",
-        view=View.SECTOR,
         session_date=MONDAY,
         received_at=NOON,
         b3_time=NOON,
@@ -171,7 +171,7 @@ def test_a_recorded_session_arrives_byte_for_byte(  # noqa: PLR0917 - a row of t
         fetched = fetch(index_code, b3_url=recorded.url)
 
     assert fetched.content == (recordings / "sessions" / file_name).read_bytes()
-    assert fetched.view is view
+    assert view_of(fetched.content) is view
 
 
 def test_the_code_view_is_taken_when_b3_gives_no_sectors(fetch: Fetch, stand_in: StandIn) -> None:
@@ -179,7 +179,6 @@ def test_the_code_view_is_taken_when_b3_gives_no_sectors(fetch: Fetch, stand_in:
 
     fetched = fetch()
 
-    assert fetched.view is View.CODE
     assert fetched.content == synthetic_csv("IBOV", MONDAY, View.CODE)
 
 

@@ -24,10 +24,11 @@ from bovespa.errors import (
     UnreadableTradingDay,
     UnreconciledTradingDay,
 )
+from bovespa.fetched import FetchedTradingDay
 from bovespa.source_files import SourceFile
 from local.b3_stand_in import StandIn, running_stand_in
 from local.synthetic_trading import synthetic_quotes
-from scrap.trading_day import FetchedTradingDay, fetch_trading_day
+from scrap.trading_day import fetch_trading_day
 
 DAY = dt.date(2025, 2, 20)
 PATH = "GET /InstDados/SerHist/COTAHIST_D20022025.ZIP"

@@ -10,13 +10,17 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
+
+PRODUCT = ("bovespa", "api", "app", "scrap", "maintenance", "s3_bucket_manager", "lambda_handler", "glue")
 
 USES = {
     "bovespa": set(),
@@ -28,31 +32,8 @@ USES = {
     "glue": {"bovespa"},
     "app": {"api", "scrap", "maintenance", "s3_bucket_manager", "bovespa"},
     "infrastructure": {"bovespa"},
-    "local": {
-        "api",
-        "scrap",
-        "maintenance",
-        "s3_bucket_manager",
-        "lambda_handler",
-        "glue",
-        "app",
-        "infrastructure",
-        "bovespa",
-    },
-    "benchmarks": {
-        *(
-            "api",
-            "scrap",
-            "maintenance",
-            "s3_bucket_manager",
-            "lambda_handler",
-            "glue",
-            "app",
-            "infrastructure",
-            "local",
-            "bovespa",
-        ),
-    },
+    "local": {*PRODUCT, "infrastructure"},
+    "benchmarks": {*PRODUCT, "infrastructure", "local"},
     "load": {"benchmarks", "local", "bovespa"},
     "attacks": {"api", "local", "bovespa"},
     "faults": {"s3_bucket_manager", "infrastructure", "local", "benchmarks", "bovespa"},
@@ -61,8 +42,6 @@ USES = {
 
 IN_THE_CLOUD = {"bovespa": set(), "lambda_handler": {"boto3", "botocore", "aws_lambda_powertools"}}
 """What a package may import that is neither ours nor the standard library; those not named here may import anything."""
-
-PRODUCT = ("bovespa", "api", "app", "scrap", "maintenance", "s3_bucket_manager", "lambda_handler", "glue")
 
 REACHES_OUT = {
     *(
@@ -167,11 +146,43 @@ def test_the_rule_tells_import_from_call(code: str, found: set[str]) -> None:
     assert reached_on_import(ast.parse(code)) == found
 
 
+KEY = re.compile(r"(?:index_code|session_date|session_year|ticker)=|^(?:source|portfolio|quarantine|receipts|imports)/")
+
+
+def keys_spelled(tree: ast.AST) -> list[str]:
+    """The strings of a module that spell a key or a part of one; docstrings and comments may show what they want."""
+    docstrings = {
+        node.value for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    texts = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return [node.value for node in texts if node not in docstrings and KEY.search(node.value)]
+
+
+@pytest.mark.parametrize(("package", "path"), PRODUCT_SOURCES)
+def test_only_the_layout_spells_keys(package: str, path: Path) -> None:
+    found = keys_spelled(ast.parse(path.read_text(encoding="utf-8")))
+    assert bool(found) == (path == PROJECT / "bovespa" / "layout.py"), (package, found)
+
+
+@pytest.mark.parametrize(("package", "path"), PRODUCT_SOURCES)
+def test_no_code_names_a_region(package: str, path: Path) -> None:
+    assert re.findall(r"\b(?:af|ap|ca|eu|il|me|mx|sa|us)-[a-z]+-\d\b", path.read_text(encoding="utf-8")) == [], package
+
+
 def test_every_package_of_the_project_has_an_arrow() -> None:
     packages = {path.parent.name for path in PROJECT.glob("*/__init__.py")} | {
         path.stem for path in PROJECT.glob("*.py")
     }
-    assert packages - {"tests"} <= set(USES)
+    assert packages - {"tests"} == set(USES)
+
+
+def test_every_package_is_checked_for_types_and_for_security() -> None:
+    modules = {PROJECT / package if (PROJECT / package).is_dir() else PROJECT / f"{package}.py" for package in USES}
+    ours = {path.name for path in modules}
+    settings = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert set(settings["tool"]["mypy"]["files"]) == ours
+    (sources,) = re.findall(r"^SOURCES := (.+)$", (PROJECT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(sources.split()) == ours
 
 
 def test_no_two_test_modules_have_one_name() -> None:

@@ -14,7 +14,7 @@ from tests.conftest import PROJECT
 
 COSTS = (PROJECT / "docs" / "costs.md").read_text(encoding="utf-8")
 BENCHMARKS = (PROJECT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
-PRICES, QUANTITIES, SUM = (rows[1:] for rows in markdown.tables(COSTS))
+PRICES, QUANTITIES, SUM, _requests = (rows[1:] for rows in markdown.tables(COSTS))
 VALUES = {row[0].strip("`"): Decimal(row[1]) for row in (*PRICES, *QUANTITIES)}
 TEMPLATE_SOURCE: dict[str, Any] = read(TEMPLATE.read_text(encoding="utf-8"))
 CENT = Decimal("0.01")

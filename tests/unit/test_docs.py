@@ -23,12 +23,13 @@ import infrastructure.deploy
 from api import errors as api_errors
 from api.problems import KINDS
 from bovespa import errors
-from bovespa.layout import Receipt, Session, TradingDay, trading_year_source_key
+from bovespa.layout import CompactYear, Receipt, Session, TradingDay, trading_year_source_key
 from bovespa.portfolio_csv import parse_csv
+from bovespa.session_state import ALL_SESSIONS
 from bovespa.settings import Settings
 from glue.job import parse_arguments
 from glue.schema import REFINED_COLUMNS
-from glue.subjects import EVERYTHING, Subjects
+from glue.subjects import Subjects
 from infrastructure import data_dictionary
 from infrastructure.template import TEMPLATE, read
 from local.synthetic import synthetic_csv
@@ -134,8 +135,58 @@ def test_the_folders_are_those_of_the_project() -> None:
 def test_each_arrow_of_the_architecture_is_a_function_that_exists() -> None:
     (arrows,) = (rows for rows in markdown.tables(TEXTS["docs/architecture.md"]) if rows[0][1] == "Function")
     assert len(arrows) > 10
-    for _, cell, _ in arrows[1:]:
-        assert callable(resolved(cell.strip("`"))), cell
+    for _, function, _, held_by in arrows[1:]:
+        assert callable(resolved(function.strip("`"))), function
+        assert (PROJECT / held_by.strip("`")).is_file(), held_by
+
+
+def test_the_architecture_is_one_page() -> None:
+    assert TEXTS["docs/architecture.md"].count("\n") <= 120
+
+
+def changes() -> dict[str, tuple[str, str]]:
+    """What there is to change: where to go, and what tells whoever forgot a part."""
+    (rows,) = (rows for rows in markdown.tables(TEXTS["docs/architecture.md"]) if rows[0] == ["To", "Go to", "Told by"])
+    return {to: (where, told_by) for to, where, told_by in rows[1:]}
+
+
+def linked(cell: str) -> set[str]:
+    """The files and folders that a cell of the architecture links to, as paths of the project."""
+    paths = [(PROJECT / "docs" / link.partition("#")[0]).resolve() for link in markdown.links(cell)]
+    return {path.relative_to(PROJECT).as_posix() for path in paths}
+
+
+@pytest.mark.parametrize("to", changes())
+def test_what_is_to_be_changed_is_where_the_architecture_says(to: str) -> None:
+    where, told_by = changes()[to]
+    files = [PROJECT / name for name in linked(where) if (PROJECT / name).is_file()]
+    texts = [path.read_text(encoding="utf-8") for path in files]
+    for name in re.findall(r"`(_?[A-Z][A-Z_]+|Setor|IndexCodes)`", where):
+        assert any(re.search(rf"\b{name}\b", text) for text in texts) or name.startswith("AWS_"), name
+    known = makefile_recipes()
+    assert set(re.findall(r"`make ([a-z]+)`", where)) <= known.keys()
+    assert all((PROJECT / name).is_file() for name in linked(told_by))
+    assert linked(told_by) or told_by == "the same"
+
+
+@pytest.mark.parametrize(
+    ("to", "metric"),
+    [
+        ("add a metric of a holding", "participation_rank_change"),
+        ("add a metric of a session", "reductor_change_pct"),
+        ("add what a trading day says of a holding", "index_contribution_points"),
+    ],
+)
+def test_who_adds_a_metric_is_sent_to_every_place_where_one_stands(to: str, metric: str) -> None:
+    """Everywhere but in what only asks for it: queries, notebooks, documents, and the tests of those."""
+    only_asks = r"athena/[a-z_]+\.sql|tests/(query_reckoning|unit|integration|e2e)/.*"
+    folders = {PROJECT / "athena", PROJECT / "tests", *(path.parent for path in PROJECT.glob("*/__init__.py"))}
+    files = [path for one in folders for path in one.rglob("*") if path.suffix in (".py", ".sql", ".toml", ".yaml")]
+    texts = {path.relative_to(PROJECT).as_posix(): path.read_text(encoding="utf-8") for path in files}
+    names = {name for name, text in texts.items() if re.search(rf"\b{metric}\b", text)}
+    stands_in = {name for name in names if not re.fullmatch(only_asks, name)}
+    assert len(stands_in) > 4
+    assert stands_in - linked(changes()[to][0]) == set()
 
 
 def resolved(dotted: str) -> Any:
@@ -162,6 +213,8 @@ def test_the_keys_of_the_architecture_are_those_of_the_layout() -> None:
     day = TradingDay(dt.date(2021, 3, 26))
     assert f"`{day.raw_key}`" in architecture
     assert f"`{day.source_key('<sha256>', '.zip')}`" in architecture
+    assert f"`{CompactYear.of('holdings', session).key(session.session_date)}`" in architecture
+    assert f"`{CompactYear.of('trading', day).key(day.session_date)}`" in architecture
     assert f"`{trading_year_source_key(2021, '<sha256>', '.zip')}`" in architecture
 
 
@@ -261,7 +314,7 @@ def test_the_runs_of_the_runbook_are_understood_by_the_job() -> None:
         assert job == Settings.glue_job
         given = json.loads(arguments)
         asked.append(parse_arguments([*others, *(part for pair in given.items() for part in pair)]).sessions)
-    assert None in asked, f"no run over {EVERYTHING!r}"
+    assert None in asked, f"no run over {ALL_SESSIONS!r}"
     assert Subjects(frozenset({Session("IBOV", dt.date(2025, 2, 3))}), frozenset()) in asked
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 
 import pytest
 
 from bovespa.errors import InvalidRequest, UnexpectedEvent
 from bovespa.imports import ImportManifest
+from bovespa.indexes import INDEX_CODES
 from bovespa.layout import (
+    INDEX_CODE,
     CompactYear,
     Import,
     Receipt,
@@ -17,6 +20,7 @@ from bovespa.layout import (
     Session,
     TradingDay,
     TradingReceipt,
+    index_of_folder,
     quarantine_key,
     trading_year_source_key,
 )
@@ -32,6 +36,10 @@ def test_keys_are_those_of_the_contract() -> None:
     assert partition.key == "portfolio/index_code=IBOV/session_date=2025-02-03/ticker=PETR4/portfolio.parquet"
     received_at = dt.datetime(2025, 2, 3, 20, 5, 6, tzinfo=dt.timezone(dt.timedelta(hours=-3)))
     assert quarantine_key(received_at, "ab", ".json") == "quarantine/2025-02-03T230506Z/ab.json"
+
+
+def test_every_index_code_fits_the_keys() -> None:
+    assert [code for code in INDEX_CODES if not re.fullmatch(INDEX_CODE, code)] == []
 
 
 def test_keys_of_a_trading_day_have_no_index() -> None:
@@ -51,6 +59,28 @@ def test_keys_of_a_trading_day_have_no_index() -> None:
 def test_other_keys_are_not_receipts_of_trading_days(key: str) -> None:
     with pytest.raises(UnexpectedEvent):
         TradingReceipt.from_key(key)
+
+
+def test_files_of_b3_and_folders_name_their_session() -> None:
+    assert Session.from_source_key(SESSION.source_key("ab" * 32)) == (SESSION, "ab" * 32)
+    assert Session.of_refined_folder(f"{SESSION.refined_prefix}anything/at/all") == SESSION
+    assert index_of_folder("source/index_code=IBOV/") == index_of_folder("portfolio/index_code=IBOV/") == "IBOV"
+    assert index_of_folder("source/trading/") is index_of_folder("portfolio/index_code=IBOV/x/") is None
+    for key in (SESSION.raw_key, SESSION.source_key("AB" * 32), DAY.source_key("ab" * 32, ".zip")):
+        with pytest.raises(UnexpectedEvent):
+            Session.from_source_key(key)
+    for key in ("portfolio/index_code=IBOV/x.txt", "portfolio/index_code=IBOV/session_date=2025-02-30/x.txt"):
+        with pytest.raises(UnexpectedEvent):
+            Session.of_refined_folder(key)
+
+
+@pytest.mark.parametrize("year", [CompactYear("sessions", "IBOV", 2025), CompactYear("trading", None, 2025)])
+def test_a_key_names_the_year_of_its_table(year: CompactYear) -> None:
+    for key in (year.key(SESSION.session_date), year.merged_key("0f")):
+        assert CompactYear.of_key(year.table, year.index_code, key) == year
+    for key in (f"{year.prefix}x.parquet", CompactYear("sectors", "IBOV", 2025).key(SESSION.session_date)):
+        with pytest.raises(UnexpectedEvent):
+            CompactYear.of_key(year.table, year.index_code, key)
 
 
 def test_keys_round_trip() -> None:

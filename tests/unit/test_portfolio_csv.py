@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bovespa.errors import ColumnsChanged, InvalidPortfolio, UnreadablePortfolio, UnreconciledPortfolio
 from bovespa.portfolio import Holding, Portfolio, View
-from bovespa.portfolio_csv import file_name, parse_csv, parse_file_name, serialise_csv
+from bovespa.portfolio_csv import file_name, parse_csv, parse_file_name, serialise_csv, view_of
 
 CODE = (
     "IBOV - Carteira do Dia 03/02/25\r\n"
@@ -52,6 +52,14 @@ def test_the_code_view_gives_the_whole_portfolio() -> None:
         total_theoretical_quantity=5_500_007,
         reductor=Decimal("16036751.16744128"),
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "view"), [(CODE, View.CODE), (SECTOR, View.SECTOR), (SECTOR.replace("Setor;", "Ramo;"), None), ("", None)]
+)
+@pytest.mark.parametrize("line_end", ["\r\n", "\n"])
+def test_the_heading_alone_tells_the_view(text: str, view: View | None, line_end: str) -> None:
+    assert view_of(text.replace("\r\n", line_end).encode("iso-8859-1")) is view
 
 
 def test_the_sector_view_gives_each_row_its_sector_and_the_sectors_total() -> None:

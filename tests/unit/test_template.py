@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import cfnlint.api
+import pyarrow as pa
 import pytest
 
 from bovespa import layout
@@ -32,15 +33,18 @@ from glue.schema import (
     COMPACT_TABLES,
     HOLDINGS,
     PARTITION_COLUMNS,
+    RAW_COLUMNS,
     REFINED_COLUMNS,
     SECTORS,
     TRADING,
     TRADING_RAW_COLUMNS,
+    Columns,
     CompactTable,
     arrow_schema,
 )
 from infrastructure.package import build
 from infrastructure.template import TEMPLATE, read
+from s3_bucket_manager.raw_parquet import RAW_SCHEMA
 from s3_bucket_manager.trading_parquet import TRADING_SCHEMA
 
 DAY = TradingDay(dt.date(2025, 2, 3))
@@ -282,6 +286,11 @@ def test_the_names_are_those_that_the_settings_default_to() -> None:
     assert RESOURCES["RefineJob"]["Properties"]["Name"]["Fn::Sub"].replace("${Name}", name) == Settings.glue_job
 
 
+def test_the_indexes_to_collect_are_spelled_as_in_the_keys() -> None:
+    pattern = SOURCE["Parameters"]["IndexCodes"]["AllowedPattern"]
+    assert pattern == f"{layout.INDEX_CODE}(,{layout.INDEX_CODE})*"
+
+
 def test_packages_have_the_parameters_of_the_template() -> None:
     assert set(build().parameters) < set(SOURCE["Parameters"])
 
@@ -319,10 +328,10 @@ def test_the_compact_tables_are_those_that_the_job_writes(table: CompactTable) -
         assert {name: shown[name] for name in comments} == comments
 
 
-def test_the_job_reads_the_columns_of_a_trading_day_that_the_store_writes() -> None:
+@pytest.mark.parametrize(("read", "written"), [(RAW_COLUMNS, RAW_SCHEMA), (TRADING_RAW_COLUMNS, TRADING_SCHEMA)])
+def test_the_job_reads_the_columns_of_a_raw_object_that_the_store_writes(read: Columns, written: pa.Schema) -> None:
     """Names, types and order; in a file of the store some are not null, which the job takes as it comes."""
-    read = arrow_schema(TRADING_RAW_COLUMNS)
-    assert [(field.name, field.type) for field in read] == [(field.name, field.type) for field in TRADING_SCHEMA]
+    assert [(field.name, field.type) for field in arrow_schema(read)] == [(field.name, field.type) for field in written]
 
 
 @pytest.mark.parametrize("prefix", [TRADING_PREFIX, RAW_PREFIX])
