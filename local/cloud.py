@@ -44,6 +44,7 @@ class Cloud:
     process: subprocess.Popen[bytes] = field(repr=False)
     outputs: Mapping[str, str]
     """The stack's outputs; empty when nothing was deployed."""
+    _clients: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def aws_environment(self) -> dict[str, str]:
@@ -51,8 +52,10 @@ class Cloud:
         return aws_environment(self.endpoint_url)
 
     def client(self, service: str) -> Any:
-        """Return a boto3 client of *service* in this cloud."""
-        return client(service, self.endpoint_url)
+        """Return the boto3 client of *service* in this cloud: one, because making it costs more than most requests."""
+        if service not in self._clients:
+            self._clients[service] = client(service, self.endpoint_url)
+        return self._clients[service]
 
 
 def client(service: str, endpoint_url: str) -> Any:
