@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import statistics
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.fetching import the_usual_way, through_the_api, with_plain_http
+from benchmarks.fetching import browser_alone, the_usual_way, through_the_api, with_plain_http
 from benchmarks.memory import descendants, peak_memory_mb
+from benchmarks.stages import STAGES
 from benchmarks.targets import Target
 from benchmarks.visibility import until_visible
 from bovespa.calendar import trading_days_after
@@ -38,6 +40,8 @@ def measure(times: int, usual: int, progress: Progress) -> dict[str, Any]:
         progress.say(f"{times} fetches through the API, Spark at rest")
         plain = with_plain_http(running, INDEX_CODE, times)
         progress.say(f"{times} fetches with a plain HTTP client")
+        alone = browser_alone(running, INDEX_CODE, times)
+        progress.say(f"{times} navigations of a browser alone")
         slept = the_usual_way(running, INDEX_CODE, usual)
         progress.say(f"{usual} fetches the usual way")
         return {
@@ -48,7 +52,9 @@ def measure(times: int, usual: int, progress: Progress) -> dict[str, Any]:
             "visible_s": [one.visible_s for one in steady],
             "fetched_s": fetched,
             "plain_http_s": plain,
+            "browser_alone_s": alone,
             "usual_way_s": slept,
+            "stages_s": {stage: [one.stages_s[stage] for one in steady] for stage in STAGES},
             "api_peak_memory_mb": peak_memory_mb(running.api_process.pid),
             # Forked Python workers share most of their pages, so the sum says more than the job really holds.
             "job_peak_memory_mb": sum(
@@ -60,8 +66,10 @@ def measure(times: int, usual: int, progress: Progress) -> dict[str, Any]:
 def targets(figures: dict[str, Any]) -> list[Target]:
     """Return what a session may take."""
     fetched = statistics.median(figures["fetched_s"])
+    least = statistics.median(figures["plain_http_s"]) + statistics.median(figures["browser_alone_s"])
     return [
         Target("GET /bovespaDay, median", fetched, "s", 2),
+        Target("GET /bovespaDay, beside floor + browser's own navigation", fetched / least, "times", 3),
         Target(
             "... faster than the usual way",
             statistics.median(figures["usual_way_s"]) / fetched,
@@ -80,6 +88,7 @@ def show(figures: dict[str, Any]) -> None:
     floor = statistics.median(figures["plain_http_s"])
     names = {
         "plain_http_s": "plain HTTP client, the floor",
+        "browser_alone_s": "browser's own navigation",
         "fetched_s": "GET /bovespaDay, Spark at rest",
         "stored_s": "GET /bovespaDay, right after a run",
         "refined_s": "request to refined",
@@ -111,6 +120,7 @@ def show(figures: dict[str, Any]) -> None:
             (name, len(values), f"{median:.3f}", f"{min(values):.3f}", f"{max(values):.3f}", f"{median / floor:.0f}")
         )
     print_table(("what", "n", "median_s", "min_s", "max_s", "times_the_floor"), rows, title="Time")
+    _show_stages(figures["stages_s"])
     print_table(
         ("what", "peak_mb"),
         [
@@ -118,4 +128,24 @@ def show(figures: dict[str, Any]) -> None:
             ("Spark job, all processes", f"{figures['job_peak_memory_mb']:.0f}"),
         ],
         title="Memory",
+    )
+
+
+def _show_stages(stages_s: Mapping[str, Sequence[float]]) -> None:
+    """Print the median of each stage. Medians need not add up to the median of the whole, so parts are of their sum."""
+    medians = {stage: statistics.median(values) for stage, values in stages_s.items()}
+    whole_s = sum(medians.values())
+    rows = [
+        (
+            stage,
+            f"{median:.3f}",
+            f"{min(stages_s[stage]):.3f}",
+            f"{max(stages_s[stage]):.3f}",
+            f"{median / whole_s:.1%}",
+        )
+        for stage, median in medians.items()
+    ]
+    title = f"Request to visible in SQL: until ..., {len(next(iter(stages_s.values())))} sessions, one after the other"
+    print_table(
+        ("until", "median_s", "min_s", "max_s", "part"), [*rows, ("all", f"{whole_s:.3f}", "", "", "")], title=title
     )

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from benchmarks.stages import stages_of
+from bovespa.correlation import new_correlation_id
 from bovespa.layout import Session
 from local.api_client import ApiClient
 from local.athena import ask
@@ -19,6 +22,8 @@ class Visibility:
     stored_s: float
     refined_s: float
     visible_s: float
+    stages_s: Mapping[str, float]
+    """Of each stage of `benchmarks.stages`; together they are `visible_s`, but for the clock."""
 
 
 def until_visible(running: Pipeline, client: ApiClient, session: Session) -> Visibility:
@@ -26,17 +31,21 @@ def until_visible(running: Pipeline, client: ApiClient, session: Session) -> Vis
 
     Raises:
         RuntimeError: Athena's rows are not those that were stored.
+        StageNotLogged: A station did not say when it was done.
     """
     running.stand_in.set(today=session.session_date)
-    started = time.perf_counter()
-    rows = client.collect(session.index_code)["rows"]
+    followed = new_correlation_id()
+    asked, started = time.time(), time.perf_counter()
+    rows = client.collect(session.index_code, request_id=followed)["rows"]
     stored_s = time.perf_counter() - started
     client.wait_until_refined(session)
     refined_s = time.perf_counter() - started
     counted = _count(running, session.index_code, session.session_date)
     if counted != rows:
         raise RuntimeError(f"{rows} rows of {session} were stored, and Athena sees {counted}")
-    return Visibility(stored_s, refined_s, time.perf_counter() - started)
+    visible_s = time.perf_counter() - started
+    stages_s = stages_of(running.cloud, followed, asked=asked, refined=asked + refined_s, visible=asked + visible_s)
+    return Visibility(stored_s, refined_s, visible_s, stages_s)
 
 
 def _count(running: Pipeline, index_code: str, session_date: dt.date) -> int:
