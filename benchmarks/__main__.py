@@ -9,12 +9,12 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from benchmarks import cotahist, growth, history, importing, latency, parsing, starts
+from benchmarks import cotahist, growth, importing, latency, parsing, queries, starts
 from benchmarks.command import count, machine
 from benchmarks.targets import Target
 from local.console import Progress, print_table
 
-MEASUREMENTS = ("parsing", "starts", "latency", "growth", "import", "year", "cotahist")
+MEASUREMENTS = ("parsing", "starts", "latency", "growth", "import", "queries", "cotahist")
 
 _SHOWN: tuple[tuple[str, Callable[[Any], None], Callable[[Any], list[Target]]], ...] = (
     ("parsing", parsing.show, parsing.targets),
@@ -22,7 +22,7 @@ _SHOWN: tuple[tuple[str, Callable[[Any], None], Callable[[Any], list[Target]]], 
     ("latency", latency.show, latency.targets),
     ("growth", growth.show, growth.targets),
     ("import", importing.show, importing.targets),
-    ("year", history.show, history.targets),
+    ("queries", queries.show, queries.targets),
     ("cotahist", cotahist.show, cotahist.targets),
 )
 
@@ -42,7 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--stored", type=count, default=1000, help="growth: raw sessions of the long history (default: %(default)s)"
     )
     parser.add_argument(
-        "--sessions", type=count, default=250, help="import, year: sessions of the archive (default: %(default)s)"
+        "--sessions", type=count, default=250, help="import, queries: sessions of the archive (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--again", type=count, default=3, help="queries: times to ask each again (default: %(default)s)"
     )
     parser.add_argument("--json", action="store_true", help="print every figure as one line of JSON")
     arguments = parser.parse_args(argv)
@@ -79,12 +82,12 @@ def measure(only: Collection[str], arguments: argparse.Namespace, progress: Prog
     if "growth" in only:
         figures["growth"] = growth.measure(arguments.new, arguments.stored, progress)
     few = importing.measure_few(progress) if "import" in only else None
-    if few is not None or "year" in only:
+    if few is not None or "queries" in only:
         with importing.imported(arguments.sessions, progress) as (running, many):
             if few is not None:
                 figures["import"] = {"few": few, "many": asdict(many)}
-            if "year" in only:
-                figures["year"] = history.measure(running, progress)
+            if "queries" in only:
+                figures["queries"] = queries.measure(running, arguments.again, progress)
     if "cotahist" in only:
         figures["cotahist"] = cotahist.measure(arguments.times, progress)
     return figures
