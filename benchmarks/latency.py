@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.fetching import browser_alone, the_usual_way, through_the_api, with_plain_http
+from benchmarks.fetching import USUAL_SLEEP_S, browser_alone, the_usual_way, through_the_api, with_plain_http
 from benchmarks.memory import descendants, peak_memory_mb
 from benchmarks.stages import STAGES
 from benchmarks.targets import Target
@@ -83,42 +83,33 @@ def targets(figures: dict[str, Any]) -> list[Target]:
     ]
 
 
+def alternatives(figures: Mapping[str, Any]) -> list[tuple[str, Sequence[float]]]:
+    """Return the seconds of a session and of its alternatives, by what they are."""
+    return [
+        ("GET /bovespaDay, first of all", [figures["cold_stored_s"]]),
+        ("request to visible, first of all", [figures["cold_visible_s"]]),
+        ("plain HTTP client, the floor", figures["plain_http_s"]),
+        ("browser's own navigation", figures["browser_alone_s"]),
+        ("GET /bovespaDay, Spark at rest", figures["fetched_s"]),
+        ("GET /bovespaDay, right after a run", figures["stored_s"]),
+        ("request to refined", figures["refined_s"]),
+        ("request to visible in SQL", figures["visible_s"]),
+        (f"page, click, sleep {USUAL_SLEEP_S:g} s", figures["usual_way_s"]),
+    ]
+
+
 def show(figures: dict[str, Any]) -> None:
     """Print the figures."""
     floor = statistics.median(figures["plain_http_s"])
-    names = {
-        "plain_http_s": "plain HTTP client, the floor",
-        "browser_alone_s": "browser's own navigation",
-        "fetched_s": "GET /bovespaDay, Spark at rest",
-        "stored_s": "GET /bovespaDay, right after a run",
-        "refined_s": "request to refined",
-        "visible_s": "request to visible in SQL",
-        "usual_way_s": "page, click, sleep 15 s",
-    }
     rows = [
         (
-            "GET /bovespaDay, first of all",
-            1,
-            f"{figures['cold_stored_s']:.3f}",
-            "",
-            "",
-            f"{figures['cold_stored_s'] / floor:.0f}",
-        ),
-        (
-            "request to visible, first of all",
-            1,
-            f"{figures['cold_visible_s']:.3f}",
-            "",
-            "",
-            f"{figures['cold_visible_s'] / floor:.0f}",
-        ),
-    ]
-    for key, name in names.items():
-        values = figures[key]
-        median = statistics.median(values)
-        rows.append(
-            (name, len(values), f"{median:.3f}", f"{min(values):.3f}", f"{max(values):.3f}", f"{median / floor:.0f}")
+            name,
+            len(values),
+            *(f"{fold(values):.3f}" for fold in (statistics.median, min, max)),
+            f"{statistics.median(values) / floor:.0f}",
         )
+        for name, values in alternatives(figures)
+    ]
     print_table(("what", "n", "median_s", "min_s", "max_s", "times_the_floor"), rows, title="Time")
     _show_stages(figures["stages_s"])
     print_table(

@@ -6,6 +6,7 @@ What is asked are ten named queries. They are published as questions to `holding
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import statistics
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,11 +17,14 @@ from benchmarks.exchange import of_portfolio
 from benchmarks.importing import INDEX_CODE, YEAR
 from benchmarks.runs import run
 from benchmarks.targets import Target
+from bovespa.calendar import trading_days_before
 from bovespa.errors import BovespaError
+from bovespa.portfolio_csv import parse_csv
 from infrastructure.athena_queries import named_queries
 from local.athena import ask
 from local.console import Progress, print_table
 from local.pipeline import Pipeline
+from local.synthetic import synthetic_csv
 
 ROWS = "number of rows"
 PORTFOLIO, HOLDINGS, MERGED = "portfolio", "holdings", "holdings, merged"
@@ -72,7 +76,7 @@ def measure(running: Pipeline, times: int, progress: Progress) -> list[dict[str,
     athena = running.cloud.client("athena")
     asked: list[Asked] = []
     answers: dict[str, tuple[tuple[Any, ...], ...]] = {}
-    forms = dict(_questions(running))
+    forms = dict(questions())
     for table in (PORTFOLIO, HOLDINGS, MERGED):
         if table == MERGED:
             progress.say(f"past years merged by a rebuild, {run(running.cloud):.1f} s")
@@ -162,12 +166,12 @@ def again_s(one: Asked) -> float:
     return statistics.median(one.again_s)
 
 
-def _questions(running: Pipeline) -> Iterator[tuple[str, Mapping[str, str]]]:
+def questions() -> Iterator[tuple[str, Mapping[str, str]]]:
     """Yield each question as SQL for each table."""
     rows = f"SELECT COUNT(*) AS holdings FROM {{}} WHERE index_code = '{INDEX_CODE}' AND {{}}"  # noqa: S608
     counted = {table: rows.format(table, condition) for table, condition in _OF_THE_YEAR.items()}
     yield ROWS, counted | {MERGED: counted[HOLDINGS]}
-    chosen = _chosen(running)
+    chosen = _chosen()
     published = {query.name: query for query in named_queries()}
     for name, parameters in _PARAMETERS.items():
         values = {parameter: chosen[parameter] for parameter in parameters}
@@ -175,14 +179,11 @@ def _questions(running: Pipeline) -> Iterator[tuple[str, Mapping[str, str]]]:
         yield name, {PORTFOLIO: of_portfolio(sql, values), HOLDINGS: sql, MERGED: sql}
 
 
-def _chosen(running: Pipeline) -> Mapping[str, str]:
-    """The value of each parameter: the whole year, its last session, and the first of its tickers."""
-    sql = (
-        f"SELECT MIN(ticker), MAX(session_date) FROM holdings WHERE index_code = '{INDEX_CODE}' "  # noqa: S608
-        f"AND {_OF_THE_YEAR[HOLDINGS]}"
-    )
-    ticker, session_date = ask(running.cloud.client("athena"), sql).rows[0]
-    return {"index_code": INDEX_CODE, "ticker": str(ticker), "session_date": str(session_date), **_PERIOD}
+def _chosen() -> Mapping[str, str]:
+    """The value of each parameter: the whole year, its last session, and the first of that one's tickers."""
+    last = trading_days_before(dt.date(YEAR + 1, 1, 1), 1)[0]
+    ticker = min(holding.ticker for holding in parse_csv(synthetic_csv(INDEX_CODE, last)).holdings)
+    return {"index_code": INDEX_CODE, "ticker": ticker, "session_date": str(last), **_PERIOD}
 
 
 def _files_scanned(athena: Any, query_id: str) -> int:

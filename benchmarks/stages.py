@@ -42,6 +42,13 @@ SEEN = ("refined, says the API", "Athena answered")
 
 STAGES = (*(name for name, _, _ in LOGGED), *SEEN)
 
+_STATIONS = {_API: "API and browser", _FUNCTION: "function", _JOB: "job"}
+
+
+def stations() -> Mapping[str, str]:
+    """Return who tells that a stage is over, by stage."""
+    return {name: _STATIONS[service] for name, service, _ in LOGGED} | dict.fromkeys(SEEN, "caller")
+
 
 class StageNotLogged(RuntimeError):
     """A station did not say what it says of every session; the message names station and line."""
