@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.fetching import USUAL_SLEEP_S, browser_alone, the_usual_way, through_the_api, with_plain_http
 from benchmarks.memory import descendants, peak_memory_mb
-from benchmarks.stages import STAGES
+from benchmarks.stages import STAGES, StageNotLogged
 from benchmarks.targets import Target
 from benchmarks.visibility import until_visible
 from bovespa.calendar import trading_days_after
@@ -31,6 +31,9 @@ def measure(times: int, usual: int, progress: Progress) -> dict[str, Any]:
         progress.say(f"first request: stored {cold.stored_s:.2f} s, visible {cold.visible_s:.2f} s")
         steady = [until_visible(running, client, Session(INDEX_CODE, next(days))) for _ in range(times)]
         progress.say(f"{times} requests, each visible before the next")
+        stages = [one.stages_s for one in steady if one.stages_s is not None]
+        if not stages:
+            raise StageNotLogged(f"Of {times} sessions, none has a line for every stage in the logs.")
         # Other indexes and no waiting for Spark would share the cores; the fetch is measured with Spark at rest.
         fetched = []
         for _ in range(times):
@@ -54,7 +57,7 @@ def measure(times: int, usual: int, progress: Progress) -> dict[str, Any]:
             "plain_http_s": plain,
             "browser_alone_s": alone,
             "usual_way_s": slept,
-            "stages_s": {stage: [one.stages_s[stage] for one in steady] for stage in STAGES},
+            "stages_s": {stage: [one[stage] for one in stages] for stage in STAGES},
             "api_peak_memory_mb": peak_memory_mb(running.api_process.pid),
             # Forked Python workers share most of their pages, so the sum says more than the job really holds.
             "job_peak_memory_mb": sum(
