@@ -60,7 +60,7 @@ def with_plain_http(running: Pipeline, index_code: str, times: int) -> list[floa
 
 
 def browser_alone(running: Pipeline, index_code: str, times: int) -> list[float]:
-    """Return the seconds of the browser's own navigation, below which nothing that collects with a browser can come.
+    """Return the seconds of the browser's own navigation, which whatever collects with a browser takes as well.
 
     In it are: the start of driver and browser with the collector's own options (`scrap.browser.open_browser`), the
     request of the page `indexPage/day/<index>`, its script, its data call and its drawing, until a row of the portfolio
