@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import tempfile
 import time
@@ -14,11 +15,13 @@ from benchmarks.targets import Target
 from bovespa.errors import BovespaError
 from local.cloud import PROJECT
 from local.console import Progress, print_table
+from local.processes import stop_group
 
 COMMANDS = ("demo", "test")
 TEST_BOUND_S = 360.0
 
 _TIMEOUT_S = 3600.0
+_STOP_TIMEOUT_S = 30.0
 _OF_AN_OUTER_MAKE = ("MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "ARGS")
 """With these, `make bench ARGS=...` would hand its own arguments to the tests."""
 
@@ -48,25 +51,34 @@ def wall_s(command: str, folder: Path) -> float:
     Raises:
         CommandFailed: It ended with an error, or not within an hour.
     """
+    program = shutil.which("make")
+    if program is None:
+        raise CommandFailed("make is not installed, so what it runs cannot be timed.")
     environ = {name: value for name, value in os.environ.items() if name not in _OF_AN_OUTER_MAKE}
     with tempfile.TemporaryFile() as words:
         started = time.perf_counter()
+        process = subprocess.Popen(  # noqa: S603 - our own Makefile
+            [program, command],
+            cwd=folder,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=words,
+            stderr=words,
+            # So that what it has started can be stopped with it.
+            start_new_session=True,
+        )
         try:
-            subprocess.run(  # noqa: S603 - our own Makefile
-                ["make", command],  # noqa: S607
-                cwd=folder,
-                env=environ,
-                stdin=subprocess.DEVNULL,
-                stdout=words,
-                stderr=words,
-                check=True,
-                timeout=_TIMEOUT_S,
-            )
-        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+            status = process.wait(_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            raise CommandFailed(f"make {command} in {folder} was not over after {_TIMEOUT_S:g} s.") from None
+        finally:
+            stop_group(process, timeout_s=_STOP_TIMEOUT_S)
+        taken_s = time.perf_counter() - started
+        if status != 0:
             words.seek(0)
             said = words.read().decode(errors="replace")[-2000:]
-            raise CommandFailed(f"make {command} in {folder} cannot be timed: {error}\n{said}") from error
-        return time.perf_counter() - started
+            raise CommandFailed(f"make {command} in {folder} ended with {status}:\n{said}")
+    return taken_s
 
 
 def targets(figures: Mapping[str, float]) -> list[Target]:
