@@ -50,7 +50,7 @@ def stages_chart(figures: Mapping[str, Any], of: str, path: Path) -> Path:
         axes.set_xlabel("Seconds since the request")
         axes.legend(loc="lower left", bbox_to_anchor=(-0.005, -0.005), fontsize=9, title="Told by", alignment="left")
 
-    title = f"From the request to the row in SQL: {ends_s[-1]:.1f} s"
+    title = "From the request to the row in SQL, stage by stage"
     subtitle = f"Until what is done; median of each stage, {n} sessions one after the other\n{of}"
     return picture(path, title, subtitle, draw_on, height_in=4.4, left_in=2.75)
 
