@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.lake_charts import growth_chart, queries_chart, rebuild_chart, ways_of
+from benchmarks.lake_charts import growth_chart, queries_chart, ways_chart
 from benchmarks.session_charts import alternatives_chart, stages_chart
 
 _CHARTS: tuple[tuple[str, str, Callable[[Any, str, Path], Path]], ...] = (
@@ -14,7 +14,7 @@ _CHARTS: tuple[tuple[str, str, Callable[[Any, str, Path], Path]], ...] = (
     ("latency", "alternatives", alternatives_chart),
     ("queries", "queries", queries_chart),
     ("growth", "growth", growth_chart),
-    ("rebuild", "rebuild", rebuild_chart),
+    ("refining", "refining", ways_chart),
 )
 """Measurement, name of the file, and what draws it."""
 
@@ -31,8 +31,4 @@ def draw(figures: Mapping[str, Any], folder: Path, *, suffix: str = ".svg") -> l
         The files.
     """
     of = str(figures.get("machine", ""))
-    return [
-        chart(figures[name], of, folder / f"{file}{suffix}")
-        for name, file, chart in _CHARTS
-        if name in figures and (file != "rebuild" or list(ways_of(figures[name])))
-    ]
+    return [chart(figures[name], of, folder / f"{file}{suffix}") for name, file, chart in _CHARTS if name in figures]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
 
-from benchmarks.pictures import BLUE, GREEN, GREY, INK, VERMILION, duration, logarithmic, picture, plain, rows, times
+from benchmarks.pictures import BLUE, GREEN, GREY, INK, VERMILION, logarithmic, picture, plain, rows
 from benchmarks.queries import HOLDINGS, MERGED, PORTFOLIO, Asked, again_s, costs_of, questions_of
 
 _MARKS = {PORTFOLIO: (VERMILION, "s"), HOLDINGS: (BLUE, "o"), MERGED: (GREEN, "^")}
@@ -84,38 +83,48 @@ def growth_chart(figures: Any, of: str, path: Path) -> Path:
     return picture(path, title, subtitle, draw_on, height_in=2.9, panels=2, left_in=0.55, gap=0.18, share_y=False)
 
 
-def rebuild_chart(figures: Any, of: str, path: Path) -> Path:
-    """Draw how long each way takes to write the same rows.
+def ways_chart(figures: Mapping[str, Any], of: str, path: Path) -> Path:
+    """Draw what it takes to write the same rows in this project's way, which is the first, and in others.
 
     Args:
-        figures: Of `rebuild`: in it, however deep, an object for each way with `way`, its name, and `seconds`.
+        figures: Of `refining`: `rebuild` and `session` have a list by way, of objects with `seconds`, `partitions` and
+            `requests` by kind; `sessions` is how many the rebuild writes.
         of: The machine.
         path: The file.
     """
-    ways = dict(sorted(ways_of(figures), key=itemgetter(1)))
-    least_s = min(ways.values())
+    names = list(figures["rebuild"])
+    panels_of = {
+        f"{figures['sessions']} sessions, seconds": _medians(figures["rebuild"], _taken_s),
+        "One more, seconds": _medians(figures["session"], _taken_s),
+        "S3 requests a partition": _medians(figures["rebuild"], _requests_a_partition),
+    }
 
     def draw_on(panels: list[Axes]) -> None:
-        (axes,) = panels
-        rows(axes, ways)
-        for row, seconds in enumerate(ways.values()):
-            axes.hlines(row, least_s, seconds, color=BLUE, linewidth=3)
-            axes.plot([seconds], [row], marker="o", markersize=8, color=BLUE)
-            told = f"{duration(seconds)}, {times(seconds / least_s)}"
-            axes.annotate(told, (seconds, row), xytext=(9, 0), textcoords="offset points", va="center", fontsize=9)
-        logarithmic(axes, ways.values(), room=6)
-        axes.set_xlabel("Seconds (logarithmic)")
+        for axes, (unit, values) in zip(panels, panels_of.items(), strict=True):
+            rows(axes, names)
+            for row, name in enumerate(names):
+                axes.plot([values[name]], [row], marker="o", markersize=8, color=GREY if row else BLUE)
+                axes.annotate(
+                    plain(values[name]), (values[name], row), xytext=(0, 9), textcoords="offset points", ha="center"
+                )
+            logarithmic(axes, values.values(), room=1.3)
+            axes.set_title(unit)
 
     title = "A rebuild beside other ways to write the same rows"
-    subtitle = f"Median seconds, and how many times those of the fastest\n{of}"
-    return picture(path, title, subtitle, draw_on, height_in=0.4 + 0.45 * len(ways), left_in=2.5)
+    subtitle = f"Medians; blue is this project; all scales are logarithmic, less is better\n{of}"
+    return picture(path, title, subtitle, draw_on, height_in=0.3 + 0.55 * len(names), panels=3, left_in=1.35)
 
 
-def ways_of(figures: Any) -> Iterator[tuple[str, float]]:
-    """Yield each way that the figures of `rebuild` name, and the median of its seconds."""
-    for one in _objects(figures, "way", "seconds"):
-        taken = one["seconds"]
-        yield one["way"], statistics.median(taken) if isinstance(taken, list) else float(taken)
+def _medians(by_way: Mapping[str, Any], value: Callable[[Mapping[str, Any]], float]) -> dict[str, float]:
+    return {way: statistics.median(map(value, found)) for way, found in by_way.items()}
+
+
+def _taken_s(one: Mapping[str, Any]) -> float:
+    return float(one["seconds"])
+
+
+def _requests_a_partition(one: Mapping[str, Any]) -> float:
+    return float(sum(count for kind, count in one["requests"].items() if kind.startswith("S3")) / one["partitions"])
 
 
 def _objects(figures: Any, *names: str) -> Iterator[Mapping[str, Any]]:

@@ -114,7 +114,7 @@ def logarithmic(axes: Axes, values: Iterable[float], *, room: float = 1.0) -> No
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: plain(value)))
     axes.xaxis.set_minor_locator(NullLocator())
     if max(every) < _FEW_POWERS * min(every):
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
 
 
 def plain(value: float) -> str:

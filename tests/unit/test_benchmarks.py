@@ -230,12 +230,13 @@ def test_figures_of_earlier_runs_are_shown_and_drawn_together(
     assert first == {path.name: path.read_bytes() for path in (tmp_path / "charts").iterdir()}
 
 
-def test_histories_and_ways_are_drawn_wherever_they_stand_among_the_figures(tmp_path: Path) -> None:
+def test_histories_and_ways_are_drawn(tmp_path: Path) -> None:
     histories = [{"stored": stored, "seconds": [4.0], "requests": [{"S3 GET": 1}]} for stored in (25, 250, 2500, 5000)]
-    ways = {"times": 2, "ways": [{"way": "job", "seconds": [9.0, 8.0]}, {"way": "spark", "seconds": 90.0}]}
-    drawn = charts.draw({"growth": {"histories": histories}, "rebuild": ways}, tmp_path)
-    assert [path.name for path in drawn] == ["growth.svg", "rebuild.svg"]
-    assert charts.draw({"rebuild": {"ways": []}, "parsing": {}}, tmp_path) == []
+    one = {"seconds": 9.0, "requests": {"S3 PUT": 90, "Glue GetTable": 4}, "partitions": 90}
+    ways = {name: {"this project": [one], "spark": [one | {"seconds": 90.0}]} for name in ("rebuild", "session")}
+    drawn = charts.draw({"growth": histories, "refining": ways | {"sessions": 250}}, tmp_path)
+    assert [path.name for path in drawn] == ["growth.svg", "refining.svg"]
+    assert charts.draw({"parsing": {}}, tmp_path) == []
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"machine": "", "command": "", "weather": 1}'])
