@@ -172,6 +172,7 @@ class Ingestion:
                 self._store.quarantine(fetched.content, error, provenance)
                 quarantined.add(digest)
             raise
+        log.info("proven", extra={"index": index_code, "rows": len(portfolio.holdings), "way": fetched.way})
         return _Proven(portfolio, fetched.content, provenance, attempt.number)
 
 

@@ -7,14 +7,19 @@ import json
 import sys
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
-from benchmarks import cotahist, growth, history, importing, latency, parsing, starts
+from benchmarks import charts, cotahist, growth, importing, latency, parsing, queries, starts, walls
 from benchmarks.command import count, machine
+from benchmarks.figures import UnreadableFigures, read_figures
 from benchmarks.targets import Target
+from local.cloud import PROJECT
 from local.console import Progress, print_table
 
-MEASUREMENTS = ("parsing", "starts", "latency", "growth", "import", "year", "cotahist")
+MEASUREMENTS = ("parsing", "starts", "latency", "growth", "import", "queries", "cotahist")
+ONLY_IF_ASKED = ("walls",)
+"""Measured with `--only` alone: it runs every test."""
 
 _SHOWN: tuple[tuple[str, Callable[[Any], None], Callable[[Any], list[Target]]], ...] = (
     ("parsing", parsing.show, parsing.targets),
@@ -22,15 +27,21 @@ _SHOWN: tuple[tuple[str, Callable[[Any], None], Callable[[Any], list[Target]]], 
     ("latency", latency.show, latency.targets),
     ("growth", growth.show, growth.targets),
     ("import", importing.show, importing.targets),
-    ("year", history.show, history.targets),
+    ("queries", queries.show, queries.targets),
     ("cotahist", cotahist.show, cotahist.targets),
+    ("walls", walls.show, walls.targets),
 )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, and return 1 if a target is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", action="append", choices=MEASUREMENTS, help="measure this alone; may be repeated")
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=(*MEASUREMENTS, *ONLY_IF_ASKED),
+        help="measure this alone; may be repeated (walls is measured in no other way)",
+    )
     parser.add_argument("--times", type=count, default=7, help="measurements behind each median (default: %(default)s)")
     parser.add_argument(
         "--usual", type=count, default=3, help="latency: times to go the usual way, 16 s each (default: %(default)s)"
@@ -42,19 +53,45 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--stored", type=count, default=1000, help="growth: raw sessions of the long history (default: %(default)s)"
     )
     parser.add_argument(
-        "--sessions", type=count, default=250, help="import, year: sessions of the archive (default: %(default)s)"
+        "--sessions", type=count, default=250, help="import, queries: sessions of the archive (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--again", type=count, default=3, help="queries: times to ask each again (default: %(default)s)"
     )
     parser.add_argument("--json", action="store_true", help="print every figure as one line of JSON")
+    parser.add_argument(
+        "--charts",
+        type=Path,
+        default=PROJECT / "build" / "bench",
+        metavar="FOLDER",
+        help="draw the figures into this folder (default: build/bench)",
+    )
+    parser.add_argument(
+        "--figures",
+        type=Path,
+        action="append",
+        metavar="FILE",
+        help="measure nothing: show and draw what --json printed before; may be repeated",
+    )
     arguments = parser.parse_args(argv)
     least = growth.FEW + arguments.new + 1
     if arguments.stored < least:
         parser.error(f"--stored must be at least {least} with --new {arguments.new}")
-    only = arguments.only or MEASUREMENTS
-    figures: dict[str, Any] = {
-        "machine": machine(),
-        "command": " ".join(["python -m benchmarks", *(sys.argv[1:] if argv is None else argv)]),
-        **measure(only, arguments, Progress()),
-    }
+    progress = Progress()
+    only: Collection[str]
+    if arguments.figures:
+        try:
+            figures = read_figures(arguments.figures, [name for name, _, _ in _SHOWN])
+        except UnreadableFigures as error:
+            parser.error(str(error))
+        only = [name for name in arguments.only or (*MEASUREMENTS, *ONLY_IF_ASKED) if name in figures]
+    else:
+        only = arguments.only or MEASUREMENTS
+        figures = {
+            "machine": machine(),
+            "command": " ".join(["python -m benchmarks", *(sys.argv[1:] if argv is None else argv)]),
+            **measure(only, arguments, progress),
+        }
     targets = [target for name, _, reached in _SHOWN if name in only for target in reached(figures[name])]
     if arguments.json:
         sys.stdout.write(json.dumps(figures) + "\n")
@@ -64,6 +101,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             if name in only:
                 show(figures[name])
         print_table(("target", "measured", "bound", "verdict"), [target.row() for target in targets], title="Targets")
+    for path in charts.draw({name: figures[name] for name in ("machine", *only)}, arguments.charts):
+        progress.say(f"drawn: {path}")
     return 0 if all(target.is_reached for target in targets) else 1
 
 
@@ -79,14 +118,16 @@ def measure(only: Collection[str], arguments: argparse.Namespace, progress: Prog
     if "growth" in only:
         figures["growth"] = growth.measure(arguments.new, arguments.stored, progress)
     few = importing.measure_few(progress) if "import" in only else None
-    if few is not None or "year" in only:
+    if few is not None or "queries" in only:
         with importing.imported(arguments.sessions, progress) as (running, many):
             if few is not None:
                 figures["import"] = {"few": few, "many": asdict(many)}
-            if "year" in only:
-                figures["year"] = history.measure(running, progress)
+            if "queries" in only:
+                figures["queries"] = queries.measure(running, arguments.again, progress)
     if "cotahist" in only:
         figures["cotahist"] = cotahist.measure(arguments.times, progress)
+    if "walls" in only:
+        figures["walls"] = walls.measure(progress)
     return figures
 
 

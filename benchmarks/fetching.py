@@ -1,4 +1,4 @@
-"""One session fetched: through the API, with a plain HTTP client (the floor), and the usual way."""
+"""One session fetched: through the API, with a plain HTTP client (the floor), and the usual way; a browser alone."""
 
 from __future__ import annotations
 
@@ -27,6 +27,9 @@ USUAL_SLEEP_S = 15.0
 """What scrapers of this page commonly sleep after the click, in the hope that the download has then finished."""
 
 _PAGE_TIMEOUT_S = 60.0
+_POLL_S = 0.05
+"""As often as the collector looks at the page (`scrap.scrap`)."""
+_A_ROW = (By.CSS_SELECTOR, "form tbody tr")
 
 
 def through_the_api(running: Pipeline, client: ApiClient, index_code: str, days: Sequence[dt.date]) -> list[float]:
@@ -53,6 +56,27 @@ def with_plain_http(running: Pipeline, index_code: str, times: int) -> list[floa
         answer.raise_for_status()
         parse_csv(base64.b64decode(answer.text.strip('"')), index_code=index_code)
         seconds.append(time.perf_counter() - started)
+    return seconds
+
+
+def browser_alone(running: Pipeline, index_code: str, times: int) -> list[float]:
+    """Return the seconds of the browser's own navigation, which whatever collects with a browser takes as well.
+
+    In it are: the start of driver and browser with the collector's own options (`scrap.browser.open_browser`), the
+    request of the page `indexPage/day/<index>`, its script, its data call and its drawing, until a row of the portfolio
+    stands in its table, and the end of the browser. Not in it are: the choice of the sector view, B3's clock, the click
+    and the download, the check of the file, the storing, and the API with its request and its token.
+    """
+    installed = find_browser()
+    seconds = []
+    for _ in range(times):
+        with tempfile.TemporaryDirectory() as folder:
+            started = time.perf_counter()
+            with open_browser(installed, Path(folder), deadline=Deadline(_PAGE_TIMEOUT_S)) as driver:
+                driver.get(f"{running.stand_in.url}/indexPage/day/{index_code}?language=pt-br")
+                row = expected_conditions.presence_of_element_located(_A_ROW)
+                WebDriverWait(driver, _PAGE_TIMEOUT_S, poll_frequency=_POLL_S).until(row)
+            seconds.append(time.perf_counter() - started)
     return seconds
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import statistics
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.fetching import the_usual_way, through_the_api, with_plain_http
+from benchmarks.fetching import USUAL_SLEEP_S, browser_alone, the_usual_way, through_the_api, with_plain_http
 from benchmarks.memory import descendants, peak_memory_mb
+from benchmarks.stages import STAGES, StageNotLogged
 from benchmarks.targets import Target
 from benchmarks.visibility import until_visible
 from bovespa.calendar import trading_days_after
@@ -29,6 +31,9 @@ def measure(times: int, usual: int, progress: Progress) -> dict[str, Any]:
         progress.say(f"first request: stored {cold.stored_s:.2f} s, visible {cold.visible_s:.2f} s")
         steady = [until_visible(running, client, Session(INDEX_CODE, next(days))) for _ in range(times)]
         progress.say(f"{times} requests, each visible before the next")
+        stages = [one.stages_s for one in steady if one.stages_s is not None]
+        if not stages:
+            raise StageNotLogged(f"Of {times} sessions, none has a line for every stage in the logs.")
         # Other indexes and no waiting for Spark would share the cores; the fetch is measured with Spark at rest.
         fetched = []
         for _ in range(times):
@@ -38,6 +43,8 @@ def measure(times: int, usual: int, progress: Progress) -> dict[str, Any]:
         progress.say(f"{times} fetches through the API, Spark at rest")
         plain = with_plain_http(running, INDEX_CODE, times)
         progress.say(f"{times} fetches with a plain HTTP client")
+        alone = browser_alone(running, INDEX_CODE, times)
+        progress.say(f"{times} navigations of a browser alone")
         slept = the_usual_way(running, INDEX_CODE, usual)
         progress.say(f"{usual} fetches the usual way")
         return {
@@ -48,7 +55,9 @@ def measure(times: int, usual: int, progress: Progress) -> dict[str, Any]:
             "visible_s": [one.visible_s for one in steady],
             "fetched_s": fetched,
             "plain_http_s": plain,
+            "browser_alone_s": alone,
             "usual_way_s": slept,
+            "stages_s": {stage: [one[stage] for one in stages] for stage in STAGES},
             "api_peak_memory_mb": peak_memory_mb(running.api_process.pid),
             # Forked Python workers share most of their pages, so the sum says more than the job really holds.
             "job_peak_memory_mb": sum(
@@ -60,8 +69,10 @@ def measure(times: int, usual: int, progress: Progress) -> dict[str, Any]:
 def targets(figures: dict[str, Any]) -> list[Target]:
     """Return what a session may take."""
     fetched = statistics.median(figures["fetched_s"])
+    least = statistics.median(figures["plain_http_s"]) + statistics.median(figures["browser_alone_s"])
     return [
         Target("GET /bovespaDay, median", fetched, "s", 2),
+        Target("GET /bovespaDay, beside floor + browser's own navigation", fetched / least, "times", 3),
         Target(
             "... faster than the usual way",
             statistics.median(figures["usual_way_s"]) / fetched,
@@ -75,42 +86,35 @@ def targets(figures: dict[str, Any]) -> list[Target]:
     ]
 
 
+def alternatives(figures: Mapping[str, Any]) -> list[tuple[str, Sequence[float]]]:
+    """Return the seconds of a session and of its alternatives, by what they are."""
+    return [
+        ("GET /bovespaDay, first of all", [figures["cold_stored_s"]]),
+        ("request to visible, first of all", [figures["cold_visible_s"]]),
+        ("plain HTTP client, the floor", figures["plain_http_s"]),
+        ("browser's own navigation", figures["browser_alone_s"]),
+        ("GET /bovespaDay, Spark at rest", figures["fetched_s"]),
+        ("GET /bovespaDay, right after a run", figures["stored_s"]),
+        ("request to refined", figures["refined_s"]),
+        ("request to visible in SQL", figures["visible_s"]),
+        (f"page, click, sleep {USUAL_SLEEP_S:g} s", figures["usual_way_s"]),
+    ]
+
+
 def show(figures: dict[str, Any]) -> None:
     """Print the figures."""
     floor = statistics.median(figures["plain_http_s"])
-    names = {
-        "plain_http_s": "plain HTTP client, the floor",
-        "fetched_s": "GET /bovespaDay, Spark at rest",
-        "stored_s": "GET /bovespaDay, right after a run",
-        "refined_s": "request to refined",
-        "visible_s": "request to visible in SQL",
-        "usual_way_s": "page, click, sleep 15 s",
-    }
     rows = [
         (
-            "GET /bovespaDay, first of all",
-            1,
-            f"{figures['cold_stored_s']:.3f}",
-            "",
-            "",
-            f"{figures['cold_stored_s'] / floor:.0f}",
-        ),
-        (
-            "request to visible, first of all",
-            1,
-            f"{figures['cold_visible_s']:.3f}",
-            "",
-            "",
-            f"{figures['cold_visible_s'] / floor:.0f}",
-        ),
-    ]
-    for key, name in names.items():
-        values = figures[key]
-        median = statistics.median(values)
-        rows.append(
-            (name, len(values), f"{median:.3f}", f"{min(values):.3f}", f"{max(values):.3f}", f"{median / floor:.0f}")
+            name,
+            len(values),
+            *(f"{fold(values):.3f}" for fold in (statistics.median, min, max)),
+            f"{statistics.median(values) / floor:.0f}",
         )
+        for name, values in alternatives(figures)
+    ]
     print_table(("what", "n", "median_s", "min_s", "max_s", "times_the_floor"), rows, title="Time")
+    _show_stages(figures["stages_s"])
     print_table(
         ("what", "peak_mb"),
         [
@@ -118,4 +122,24 @@ def show(figures: dict[str, Any]) -> None:
             ("Spark job, all processes", f"{figures['job_peak_memory_mb']:.0f}"),
         ],
         title="Memory",
+    )
+
+
+def _show_stages(stages_s: Mapping[str, Sequence[float]]) -> None:
+    """Print the median of each stage. Medians need not add up to the median of the whole, so parts are of their sum."""
+    medians = {stage: statistics.median(values) for stage, values in stages_s.items()}
+    whole_s = sum(medians.values())
+    rows = [
+        (
+            stage,
+            f"{median:.3f}",
+            f"{min(stages_s[stage]):.3f}",
+            f"{max(stages_s[stage]):.3f}",
+            f"{median / whole_s:.1%}",
+        )
+        for stage, median in medians.items()
+    ]
+    title = f"Request to visible in SQL: until ..., {len(next(iter(stages_s.values())))} sessions, one after the other"
+    print_table(
+        ("until", "median_s", "min_s", "max_s", "part"), [*rows, ("all", f"{whole_s:.3f}", "", "", "")], title=title
     )

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from benchmarks.stages import StageNotLogged, stages_of
+from bovespa.correlation import new_correlation_id
 from bovespa.layout import Session
 from local.api_client import ApiClient
 from local.athena import ask
@@ -19,6 +22,8 @@ class Visibility:
     stored_s: float
     refined_s: float
     visible_s: float
+    stages_s: Mapping[str, float] | None
+    """Of each stage of `benchmarks.stages`; together they are `visible_s`. None where a line of a log is missing."""
 
 
 def until_visible(running: Pipeline, client: ApiClient, session: Session) -> Visibility:
@@ -28,15 +33,22 @@ def until_visible(running: Pipeline, client: ApiClient, session: Session) -> Vis
         RuntimeError: Athena's rows are not those that were stored.
     """
     running.stand_in.set(today=session.session_date)
-    started = time.perf_counter()
-    rows = client.collect(session.index_code)["rows"]
+    followed = new_correlation_id()
+    asked, started = time.time(), time.perf_counter()
+    rows = client.collect(session.index_code, request_id=followed)["rows"]
     stored_s = time.perf_counter() - started
     client.wait_until_refined(session)
     refined_s = time.perf_counter() - started
     counted = _count(running, session.index_code, session.session_date)
     if counted != rows:
         raise RuntimeError(f"{rows} rows of {session} were stored, and Athena sees {counted}")
-    return Visibility(stored_s, refined_s, time.perf_counter() - started)
+    visible_s = time.perf_counter() - started
+    try:
+        stages_s = stages_of(running.cloud, followed, asked=asked, refined=asked + refined_s, visible=asked + visible_s)
+    except StageNotLogged:
+        # The emulator waits 50 ms for what the function logs, and loses what comes later.
+        stages_s = None
+    return Visibility(stored_s, refined_s, visible_s, stages_s)
 
 
 def _count(running: Pipeline, index_code: str, session_date: dt.date) -> int:

@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -134,7 +135,16 @@ def _refine(spark: SparkSession, arguments: Arguments, subjects: Subjects, versi
             "trading_days_gone": len(planned.trading_days_gone),
         },
     )
+    started_s = time.perf_counter()
     written = write(spark, planned, raw_bucket=arguments.raw_bucket, refined_bucket=arguments.refined_bucket)
+    log.info(
+        "written",
+        extra={
+            "sessions": len(written.sessions),
+            "trading_days": len(written.trading_days),
+            "elapsed_ms": round((time.perf_counter() - started_s) * 1000),
+        },
+    )
     publisher = Publisher(
         spark,
         arguments.refined_bucket,

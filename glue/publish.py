@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -57,6 +58,7 @@ class Publisher:
         Raises:
             CatalogRefused: Glue did not take a partition.
         """
+        started_s = time.perf_counter()
         portfolio = self._catalog("portfolio")
 
         def register(one: WrittenSession) -> PartitionChanges:
@@ -79,6 +81,7 @@ class Publisher:
             list(pool.map(self._withdraw_trading_day, plan.trading_days_gone))
             delete_compact(s3_client(), self.bucket, TRADING, plan.trading_days_gone)
             self._publish_years(pool, plan, written, merge_past_years=merge_past_years)
+            log.info("registered", extra={"elapsed_ms": round((time.perf_counter() - started_s) * 1000)})
             list(pool.map(lambda one: self._acknowledge(plan, one), written.sessions))
             # Only those that were asked for: of the others, it is not known that every session has them.
             asked = [one for one in written.trading_days if one.day in plan.subjects.trading_days]

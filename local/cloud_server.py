@@ -77,6 +77,9 @@ async def _serve(port: int, work_dir: Path, *, warm: bool, is_kept: bool, reques
     from hypercorn.config import Config  # noqa: PLC0415
     from ministack.app import app  # noqa: PLC0415
 
+    # The emulator has read it; the Lambda process would inherit it, and its logger would leave out what AWS keeps.
+    del os.environ["LOG_LEVEL"]
+
     from local import athena_engine, athena_named_queries, glue_catalog  # noqa: PLC0415
     from local.cloud_faults import with_faults  # noqa: PLC0415
     from local.cloud_state import StateKeeper, saving  # noqa: PLC0415

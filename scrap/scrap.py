@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import re
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +32,8 @@ from scrap.browser import BROWSER_ERRORS, limit_commands, open_browser, wait_unt
 from scrap.browser_detection import InstalledBrowser
 from scrap.deadline import Deadline
 from scrap.https import moment
+
+log = logging.getLogger(__name__)
 
 _POLL_S = 0.05
 
@@ -115,12 +119,17 @@ def fetch_portfolio_csv(
     with tempfile.TemporaryDirectory(prefix="b3-download-") as folder:
         download_dir = Path(folder)
         try:
+            started_s = time.perf_counter()
             with open_browser(browser, download_dir, deadline=deadline) as driver:
-                return fetch_with(
+                log.info("browser started", extra={"browser": browser.kind, "elapsed_ms": _ms_since(started_s)})
+                fetched = fetch_with(
                     driver, index_code, b3_url=b3_url, download_dir=download_dir, deadline=deadline, now=now
                 )
+                downloaded_s = time.perf_counter()
+            log.info("browser ended", extra={"browser": browser.kind, "elapsed_ms": _ms_since(downloaded_s)})
         except BROWSER_ERRORS as error:
             raise _breakdown(error, browser, deadline) from error
+    return fetched
 
 
 def fetch_with(
@@ -147,14 +156,19 @@ def fetch_with(
         WebDriverException: The browser broke down.
     """
     page = DayPortfolioPage(driver, b3_url=b3_url, index_code=index_code, deadline=deadline)
+    started_s = time.perf_counter()
     page.open()
     page.show_sectors()
     # Read after the table was asked for again: B3 may have gone on to the next session in between.
     session_date = page.session_date
     b3_time = page.ask_clock()
+    shown_s = time.perf_counter()
+    log.info("page shown", extra={"index": index_code, "view": view.value, "elapsed_ms": _ms_since(started_s)})
     path = page.download(download_dir)
     content = path.read_bytes()
     path.unlink()
+    about = {"file_name": path.name, "size_bytes": len(content), "elapsed_ms": _ms_since(shown_s)}
+    log.info("downloaded", extra=about)
     return FetchedFile(content, path.name, page.url, session_date, received_at=now(), b3_time=b3_time)
 
 
@@ -341,6 +355,10 @@ class DayPortfolioPage:
 
     def _late(self, what: str) -> SourceTimeout:
         return SourceTimeout(f"{self.url} took longer than {self.deadline.timeout_s:g} s: {what}.")
+
+
+def _ms_since(started_s: float) -> int:
+    return round((time.perf_counter() - started_s) * 1000)
 
 
 def _heading_date(heading: str) -> dt.date | None:

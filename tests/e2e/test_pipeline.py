@@ -103,9 +103,12 @@ def assert_followed(pipeline: Pipeline, lake: Lake, session: Session, followed: 
     assert report["timings"]["total_s"] > 0
 
     api = [line for line in log_lines(cloud.work_dir / "api.log") if line.get("correlation_id") == followed]
-    assert [line["message"] for line in api] == ["stored session", "ingested", "answered"]
+    assert [line["message"] for line in api] == [
+        *("browser started", "page shown", "downloaded", "browser ended"),
+        *("proven", "stored session", "ingested", "answered"),
+    ]
     job = log_lines(cloud.work_dir / f"run-{run['Id']}.log")
-    assert {"started", "refining", "published"} <= {line["message"] for line in job}
+    assert {"started", "refining", "written", "registered", "published"} <= {line["message"] for line in job}
     assert {(line["correlation_id"], line["job_run_id"], line["service"]) for line in job} == {
         (followed, run["Id"], "bovespa-refine")
     }

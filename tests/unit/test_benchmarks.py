@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlglot import exp
 
+from benchmarks import charts, latency, queries
 from benchmarks.__main__ import main
+from benchmarks.exchange import of_portfolio
 from benchmarks.growth import requests_of_the_job
 from benchmarks.memory import peak_memory_until_end_mb
+from benchmarks.stages import LOGGED, STAGES, StageNotLogged, durations, json_lines, moments
 from benchmarks.targets import Target
+from benchmarks.walls import CommandFailed, wall_s
+from local.athena_parser import parse_query
 from local.request_log import logged
 
 LINES = """\
@@ -85,3 +93,169 @@ def test_what_cannot_be_measured_is_refused(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as refused:
         main(arguments)
     assert refused.value.code == 2
+
+
+def line(service: str, message: str, second: float, correlation_id: str = "desk-7", **extra: object) -> str:
+    timestamp = (
+        f"2025-02-03 12:00:{second:06.3f}+0000".replace(".", ",")
+        if "start" in service
+        else (f"2025-02-03T12:00:{second:06.3f}+00:00")
+    )
+    told = {"timestamp": timestamp, "service": service, "message": message, "correlation_id": correlation_id}
+    return json.dumps(told | extra)
+
+
+NOON = 1738584000.0
+"""2025-02-03 12:00 UTC."""
+EVERY_LINE = [
+    "OpenJDK says something",
+    line("bovespa-api", "proven", 0.5, "desk-6"),
+    *(line(service, message, number) for number, (_, service, message) in enumerate(LOGGED, 1)),
+    line("bovespa-api", "downloaded", 30.0),
+    '{"progress": 1}',
+]
+
+
+def test_a_stage_lasts_from_the_line_that_ends_the_one_before_to_its_own() -> None:
+    found = moments(json_lines(EVERY_LINE), "desk-7")
+    taken = durations(found, asked=NOON + 0.25, refined=NOON + 12.5, visible=NOON + 14)
+    assert list(taken) == list(STAGES)
+    assert list(taken.values()) == [0.75, *[1.0] * (len(LOGGED) - 1), 0.5, 1.5]
+
+
+def test_a_line_that_comes_late_takes_from_the_stage_after_it_and_the_whole_stays_what_was_waited() -> None:
+    found = moments(json_lines(EVERY_LINE), "desk-7") | {("bovespa-refine", "published"): NOON + 12.75}
+    taken = durations(found, asked=NOON, refined=NOON + 12.5, visible=NOON + 13)
+    assert list(taken.values())[-3:] == [1.75, 0.0, 0.25]
+    assert sum(taken.values()) == 13
+    early = durations(found, asked=NOON, refined=NOON + 12.5, visible=NOON + 12.5)
+    assert sum(early.values()) == 12.5
+
+
+def test_a_missing_line_is_named() -> None:
+    found = moments(json_lines(EVERY_LINE), "desk-7")
+    del found["bovespa-start-refine", "started a run"]
+    with pytest.raises(StageNotLogged, match="bovespa-start-refine has not logged 'started a run'"):
+        durations(found, asked=NOON, refined=NOON + 13, visible=NOON + 14)
+
+
+def test_a_named_query_is_asked_of_portfolio_with_its_values_and_nothing_else_changed() -> None:
+    sql = (
+        "WITH parameters AS (SELECT 'IBBC' AS index_code) "
+        "SELECT own.ticker, 'holdings' AS word FROM holdings AS own "
+        "INNER JOIN holdings ON own.session_year = holdings.session_year ORDER BY 1"
+    )
+    values = {"index_code": "IBBC", "ticker": "AB'C3", "from_date": "2024-01-01", "to_date": "2024-12-31"}
+    derived = (
+        "(SELECT *, YEAR(session_date) AS session_year FROM portfolio WHERE index_code = 'IBBC' AND ticker = 'AB''C3' "
+        "AND session_date >= DATE '2024-01-01' AND session_date <= DATE '2024-12-31')"
+    )
+    expected = sql.replace("FROM holdings AS own", f"FROM {derived} AS own").replace(
+        "JOIN holdings", f"JOIN {derived} AS holdings"
+    )
+    assert parse_query(of_portfolio(sql, values)) == parse_query(expected)
+
+
+def test_a_query_that_does_not_read_holdings_is_not_exchanged() -> None:
+    with pytest.raises(ValueError, match="does not read holdings"):
+        of_portfolio("SELECT 1 AS holdings FROM sessions", {})
+
+
+def test_ten_named_queries_are_asked_of_each_table_and_of_no_other() -> None:
+    asked = dict(queries.questions())
+    assert len(asked) == 11
+    for question, forms in asked.items():
+        tables = {
+            table: {found.name for found in parse_query(sql).find_all(exp.Table)} & {"portfolio", "holdings"}
+            for table, sql in forms.items()
+        }
+        assert tables == {
+            queries.PORTFOLIO: {"portfolio"},
+            queries.HOLDINGS: {"holdings"},
+            queries.MERGED: {"holdings"},
+        }, question
+
+
+LATENCY = {
+    "cold_stored_s": 2.3,
+    "cold_visible_s": 11.0,
+    "stored_s": [1.6, 1.7],
+    "refined_s": [4.2, 4.3],
+    "visible_s": [4.4, 4.5],
+    "fetched_s": [1.5, 1.7],
+    "plain_http_s": [0.02, 0.02],
+    "browser_alone_s": [0.6, 0.4, 0.5],
+    "usual_way_s": [16.5],
+    "stages_s": {stage: [0.1 * number, 0.1 * number] for number, stage in enumerate(STAGES, 1)},
+    "api_peak_memory_mb": 170.0,
+    "job_peak_memory_mb": 1700.0,
+}
+QUERIES = [
+    {"question": question, "table": table, "files": files, "scanned_bytes": 10_000 * files, "first_s": 1.0}
+    | {"again_s": [0.1, 0.2, 0.3]}
+    for question in (queries.ROWS, "todays_portfolio")
+    for table, files in ((queries.PORTFOLIO, 9000), (queries.HOLDINGS, 100), (queries.MERGED, 1))
+]
+GROWTH = {
+    "tickers": 90,
+    "few": {"stored": 25, "seconds": [4.0, 4.2, 4.1], "requests": [{"S3 GET": 21, "S3 PUT": 94}] * 3},
+    "many": {"stored": 1000, "seconds": [4.1, 4.0, 4.3], "requests": [{"S3 GET": 21, "S3 PUT": 94}] * 3},
+}
+MEASURED = {"machine": "2 cores", "command": "python -m benchmarks"}
+
+
+def test_a_fetch_is_compared_with_the_floor_and_the_browsers_own_navigation_together() -> None:
+    (target,) = (one for one in latency.targets(LATENCY) if "navigation" in one.name)
+    assert (target.name, target.bound) == ("GET /bovespaDay, beside floor + browser's own navigation", 3)
+    assert target.value == pytest.approx(1.6 / 0.52)
+    assert not target.is_reached
+
+
+def test_figures_of_earlier_runs_are_shown_and_drawn_together(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.json").write_text(json.dumps(MEASURED | {"latency": LATENCY}), encoding="utf-8")
+    (tmp_path / "b.json").write_text(json.dumps(MEASURED | {"queries": QUERIES, "growth": GROWTH}), encoding="utf-8")
+    given = [part for name in "ab" for part in ("--figures", str(tmp_path / f"{name}.json"))]
+    # One target is missed.
+    assert main([*given, "--charts", str(tmp_path / "charts")]) == 1
+    shown = capsys.readouterr().out
+    assert "Athena answered" in shown
+    assert "todays_portfolio" in shown
+    drawn = sorted(path.name for path in (tmp_path / "charts").iterdir())
+    assert drawn == ["alternatives.svg", "growth.svg", "queries.svg", "stages.svg"]
+    first = {path.name: path.read_bytes() for path in (tmp_path / "charts").iterdir()}
+    assert all(content.rstrip().endswith(b"</svg>") for content in first.values())
+    main([*given, "--charts", str(tmp_path / "charts")])
+    assert first == {path.name: path.read_bytes() for path in (tmp_path / "charts").iterdir()}
+
+
+def test_histories_and_ways_are_drawn(tmp_path: Path) -> None:
+    histories = [{"stored": stored, "seconds": [4.0], "requests": [{"S3 GET": 1}]} for stored in (25, 250, 2500, 5000)]
+    one = {"seconds": 9.0, "requests": {"S3 PUT": 90, "Glue GetTable": 4}, "partitions": 90}
+    ways = {name: {"this project": [one], "spark": [one | {"seconds": 90.0}]} for name in ("rebuild", "session")}
+    drawn = charts.draw({"growth": histories, "refining": ways | {"sessions": 250}}, tmp_path)
+    assert [path.name for path in drawn] == ["growth.svg", "refining.svg"]
+    assert charts.draw({"parsing": {}}, tmp_path) == []
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"machine": "", "command": "", "weather": 1}'])
+def test_a_file_that_holds_no_figures_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "figures.json"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(SystemExit) as refused:
+        main(["--figures", str(path)])
+    assert refused.value.code == 2
+
+
+def test_a_command_is_timed_without_the_arguments_of_the_make_around_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "Makefile").write_text(
+        'demo:\n\t@test -z "$(ARGS)" && sleep 0.3\nbroken:\n\t@echo it broke; exit 3\n', encoding="utf-8"
+    )
+    monkeypatch.setenv("MAKEFLAGS", " -- ARGS=--only\\ walls")
+    monkeypatch.setenv("ARGS", "--only walls")
+    assert 0.3 < wall_s("demo", tmp_path) < 10
+    with pytest.raises(CommandFailed, match="it broke"):
+        wall_s("broken", tmp_path)

@@ -1,0 +1,40 @@
+"""Figures of earlier runs, read from what `--json` printed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Any
+
+from bovespa.errors import InvalidRequest
+
+
+class UnreadableFigures(InvalidRequest):
+    """A file holds no figures; the message names it."""
+
+    code = "unreadable_figures"
+
+
+def read_figures(files: Iterable[Path], known: Collection[str]) -> dict[str, Any]:
+    """Return the figures of all *files* together; of a measurement that is in several, those of the last.
+
+    Args:
+        files: Each what `python -m benchmarks --json` printed.
+        known: The names of measurements.
+
+    Raises:
+        UnreadableFigures: A file cannot be read, or is something else.
+    """
+    figures: dict[str, Any] = {}
+    commands = []
+    for path in files:
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UnreadableFigures(f"{path} cannot be read as JSON: {error}") from error
+        if not isinstance(found, dict) or not {"machine", "command"} <= found.keys() or not found.keys() & set(known):
+            raise UnreadableFigures(f"{path} is not what `python -m benchmarks --json` prints.")
+        commands.append(found["command"])
+        figures |= found
+    return figures | {"command": "\n".join(commands)}
