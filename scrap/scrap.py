@@ -163,7 +163,7 @@ def fetch_with(
     session_date = page.session_date
     b3_time = page.ask_clock()
     shown_s = time.perf_counter()
-    log.info("page shown", extra={"index": index_code, "view": view.value, "elapsed_ms": _ms_since(started_s)})
+    log.info("page shown", extra={"index": index_code, "elapsed_ms": _ms_since(started_s)})
     path = page.download(download_dir)
     content = path.read_bytes()
     path.unlink()
