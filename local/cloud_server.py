@@ -77,7 +77,7 @@ async def _serve(port: int, work_dir: Path, *, warm: bool, is_kept: bool, reques
     from hypercorn.config import Config  # noqa: PLC0415
     from ministack.app import app  # noqa: PLC0415
 
-    from local import athena_engine, athena_named_queries, glue_catalog  # noqa: PLC0415
+    from local import athena_engine, athena_named_queries, glue_catalog, s3_listing  # noqa: PLC0415
     from local.cloud_faults import with_faults  # noqa: PLC0415
     from local.cloud_state import StateKeeper, saving  # noqa: PLC0415
     from local.enforcement import over_tls  # noqa: PLC0415
@@ -87,6 +87,7 @@ async def _serve(port: int, work_dir: Path, *, warm: bool, is_kept: bool, reques
     runner = GlueSparkRunner(endpoint_url=f"http://127.0.0.1:{port}", work_dir=work_dir)
     install(runner)
     glue_catalog.install()
+    s3_listing.install()
     athena_engine.install()
     athena_named_queries.install()
     if warm:

@@ -176,7 +176,9 @@ class _Table:
     def add(self, values: Values, partition: Partition) -> None:
         self.stored.append(partition)
         self.by_values[values] = partition
-        self._is_ordered = False
+        if self._is_ordered:
+            # Sorting 450,000 again for each session that is added would be most of what a run takes.
+            bisect.insort(self._ordered, values)
 
     def remove(self, gone: set[Values]) -> None:
         for values in gone:
