@@ -1,9 +1,9 @@
 """An archive and one more session to the layout of `portfolio`: ours beside three other ways, on the same cloud.
 
 What each does differs. Ours reads raw sessions, computes every metric, writes `portfolio` and the three compact tables,
-merges the past year of each, registers everything and writes a receipt for each session; its Spark is warm. The others
-get the very rows that ours has refined, in one local file, and only write and register `portfolio`; they too have
-started and imported everything before their time begins. In the end all four tables must hold the same rows.
+merges the past year of each, registers everything and writes a receipt for each session. The others get the very rows
+that ours has refined, in one local file, and only write and register `portfolio`. Every process has started before its
+time begins, but has done nothing yet. In the end all four tables must hold the same rows.
 """
 
 from __future__ import annotations
