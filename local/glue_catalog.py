@@ -461,8 +461,8 @@ def _from_token(token: str | None) -> Values | None:
         raise Refusal("InvalidInputException", "NextToken is not one of ours.") from None
 
 
-def install() -> None:
-    """Answer the partition calls of the emulator in this process."""
+def install() -> PartitionCalls:
+    """Answer the partition calls of the emulator in this process; return what answers them."""
     # The emulator reads its environment when it is imported.
     from ministack.core.responses import (  # noqa: PLC0415
         error_response_json,
@@ -492,3 +492,4 @@ def install() -> None:
             return error_response_json(refusal.code, str(refusal), 400)
 
     glue._handle_request_sync = handle_request  # noqa: SLF001 - where every call of the service comes through
+    return calls
