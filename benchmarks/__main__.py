@@ -9,12 +9,12 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from benchmarks import cotahist, growth, history, importing, latency, parsing, starts
+from benchmarks import cotahist, growth, history, importing, latency, merging, parsing, refining, starts
 from benchmarks.command import count, machine
 from benchmarks.targets import Target
 from local.console import Progress, print_table
 
-MEASUREMENTS = ("parsing", "starts", "latency", "growth", "import", "year", "cotahist")
+MEASUREMENTS = ("parsing", "starts", "latency", "growth", "import", "year", "refining", "merging", "cotahist")
 
 _SHOWN: tuple[tuple[str, Callable[[Any], None], Callable[[Any], list[Target]]], ...] = (
     ("parsing", parsing.show, parsing.targets),
@@ -23,8 +23,12 @@ _SHOWN: tuple[tuple[str, Callable[[Any], None], Callable[[Any], list[Target]]], 
     ("growth", growth.show, growth.targets),
     ("import", importing.show, importing.targets),
     ("year", history.show, history.targets),
+    ("refining", refining.show, refining.targets),
+    ("merging", merging.show, merging.targets),
     ("cotahist", cotahist.show, cotahist.targets),
 )
+
+_LENGTHS = ", ".join(map(str, growth.LENGTHS))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,19 +40,31 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--usual", type=count, default=3, help="latency: times to go the usual way, 16 s each (default: %(default)s)"
     )
     parser.add_argument(
-        "--new", type=count, default=5, help="growth: new sessions behind each median (default: %(default)s)"
+        "--new", type=count, default=5, help="growth, refining: new sessions behind each median (default: %(default)s)"
     )
     parser.add_argument(
-        "--stored", type=count, default=1000, help="growth: raw sessions of the long history (default: %(default)s)"
+        "--stored",
+        type=count,
+        action="append",
+        help=f"growth: sessions of a history beside one of {growth.FEW}; may be repeated (default: {_LENGTHS})",
     )
     parser.add_argument(
-        "--sessions", type=count, default=250, help="import, year: sessions of the archive (default: %(default)s)"
+        "--sessions",
+        type=count,
+        default=250,
+        help="import, year, refining: sessions of the archive (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--merged", type=count, default=5000, help="merging: sessions of the compact tables (default: %(default)s)"
     )
     parser.add_argument("--json", action="store_true", help="print every figure as one line of JSON")
     arguments = parser.parse_args(argv)
-    least = growth.FEW + arguments.new + 1
-    if arguments.stored < least:
-        parser.error(f"--stored must be at least {least} with --new {arguments.new}")
+    stored = arguments.stored or growth.LENGTHS
+    if min(stored) <= growth.FEW:
+        parser.error(f"--stored must be more than {growth.FEW}, beside which it is measured")
+    arguments.stored = sorted({growth.FEW, *stored})
+    if arguments.merged < merging.REFINED:
+        parser.error(f"--merged must be at least {merging.REFINED}")
     only = arguments.only or MEASUREMENTS
     figures: dict[str, Any] = {
         "machine": machine(),
@@ -85,8 +101,18 @@ def measure(only: Collection[str], arguments: argparse.Namespace, progress: Prog
                 figures["import"] = {"few": few, "many": asdict(many)}
             if "year" in only:
                 figures["year"] = history.measure(running, progress)
+    figures |= _measure_writing(only, arguments, progress)
     if "cotahist" in only:
         figures["cotahist"] = cotahist.measure(arguments.times, progress)
+    return figures
+
+
+def _measure_writing(only: Collection[str], arguments: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    figures: dict[str, Any] = {}
+    if "refining" in only:
+        figures["refining"] = refining.measure(arguments.sessions, arguments.new, progress)
+    if "merging" in only:
+        figures["merging"] = merging.measure(arguments.merged, progress)
     return figures
 
 

@@ -1,10 +1,11 @@
-"""The environment of awswrangler, which cannot share ours: it wants an older pyarrow than the one that we run.
+r"""The environment of awswrangler, which cannot share ours: it wants an older pyarrow than the one that we run.
 
 Made on first use from `awswrangler-requirements.txt`, whose packages are pinned by hash, and kept in `build/`. Whoever
 changes `awswrangler-requirements.in` pins anew:
 
-    python -m uv pip compile --universal --generate-hashes --python-version 3.11 --no-emit-index-url
-        --no-emit-find-links benchmarks/awswrangler-requirements.in --output-file benchmarks/awswrangler-requirements.txt
+    cd benchmarks
+    python -m uv pip compile --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
+        --no-emit-find-links awswrangler-requirements.in --output-file awswrangler-requirements.txt
 """
 
 from __future__ import annotations
@@ -52,4 +53,6 @@ def _uv(*arguments: str) -> None:
         [sys.executable, "-m", "uv", *arguments], capture_output=True, text=True, check=False
     )
     if answer.returncode != 0:
-        raise EnvironmentNotMade(f"uv {arguments[0]} failed, and without it awswrangler is not measured:\n{answer.stderr[-2000:]}")
+        raise EnvironmentNotMade(
+            f"uv {arguments[0]} failed, and without it awswrangler is not measured:\n{answer.stderr[-2000:]}"
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 _CALLS = {"GET": "GET", "HEAD": "HEAD", "PUT": "PUT", "POST": "DELETE"}
@@ -48,6 +48,6 @@ def counted(log: Path, *buckets: str) -> Iterator[dict[str, int]]:
         counts |= requests_of_the_job(lines, *buckets)
 
 
-def total(counts: dict[str, int], service: str) -> int:
+def total(counts: Mapping[str, int], service: str) -> int:
     """Return how many of *counts* went to *service*, `S3` or `Glue`."""
     return sum(count for kind, count in counts.items() if kind.startswith(f"{service} "))

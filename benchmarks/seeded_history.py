@@ -43,7 +43,10 @@ def seed_history(cloud: Cloud, days: Sequence[dt.date], like: dt.date) -> None:
         cloud.endpoint_url,
         database,
         "portfolio",
-        [([INDEX_CODE, str(one.session.session_date), one.ticker], f"s3://{refined}/{one.prefix}") for one in portfolio],
+        [
+            ([INDEX_CODE, str(one.session.session_date), one.ticker], f"s3://{refined}/{one.prefix}")
+            for one in portfolio
+        ],
     )
     for table in COMPACT_TABLES:
         years = {session: CompactYear.of(table, session) for session in sessions}
@@ -52,5 +55,7 @@ def seed_history(cloud: Cloud, days: Sequence[dt.date], like: dt.date) -> None:
             CompactYear.of(table, model).key(like),
             [year.key(session.session_date) for session, year in years.items()],
         )
-        locations = [(list(year.values), f"s3://{refined}/{year.sessions_prefix}") for year in sorted(set(years.values()))]
+        locations = [
+            (list(year.values), f"s3://{refined}/{year.sessions_prefix}") for year in sorted(set(years.values()))
+        ]
         seed_partitions(cloud.endpoint_url, database, table, locations)

@@ -1,6 +1,6 @@
 """Rows to the layout of `portfolio` with awswrangler, in an environment of its own (`benchmarks.awswrangler_python`).
 
-    python -m benchmarks.way_awswrangler --bucket NAME --prefix PREFIX --database NAME --table NAME
+python -m benchmarks.way_awswrangler --bucket NAME --prefix PREFIX --database NAME --table NAME
 """
 
 from __future__ import annotations

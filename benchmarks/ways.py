@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -52,25 +52,32 @@ def with_awswrangler(cloud: Cloud, target: Target) -> Iterator[Write]:
 def with_spark(cloud: Cloud, target: Target) -> Iterator[Write]:
     """Write with Spark's own writer, in a Spark that has started and is set up as the job's is."""
     script = Path(__file__).with_name("way_spark.py")
-    with tempfile.TemporaryDirectory(prefix="way-spark-") as name:
-        folder = Path(name)
+    with spark_scripts(cloud) as run:
+        yield lambda rows: run(script, [*_options(target), "--rows", str(rows)])
+
+
+@contextlib.contextmanager
+def spark_scripts(cloud: Cloud) -> Iterator[Callable[[Path, Sequence[str]], None]]:
+    """Start Spark as it is for the job; what is yielded runs a script with its arguments there, as often as is wanted.
+
+    Scripts raise `WayFailed` with their last words.
+    """
+    with tempfile.TemporaryDirectory(prefix="bench-spark-") as folder:
+        log = Path(folder) / "script.log"
         option = f"-XX:SharedArchiveFile={archive_path()}"
-        with contextlib.closing(start_worker(cloud.endpoint_url, folder, class_option=option)) as worker:
+        with contextlib.closing(start_worker(cloud.endpoint_url, Path(folder), class_option=option)) as worker:
 
-            def run(argv: list[str]) -> str | None:
-                log = str(folder / "way.log")
-                request = {"script": str(script), "argv": argv, "py_files": [], "log": log}
-                return worker.run(request, deadline=time.monotonic() + _TIMEOUT_S, stopped=threading.Event(), run={})
+            def run(script: Path, argv: Sequence[str]) -> None:
+                request = {"script": str(script), "argv": list(argv), "py_files": [], "log": str(log)}
+                deadline = time.monotonic() + _TIMEOUT_S
+                error = worker.run(request, deadline=deadline, stopped=threading.Event(), run={})
+                if error is not None:
+                    words = log.read_text(encoding="utf-8", errors="replace")[-2000:]
+                    raise WayFailed(f"{script.name}: {error}\n{words}")
 
-            # Its answer to a wrong command says that Spark is up.
-            if run([]) != "SystemExit: 2":
-                raise WayFailed(f"Spark did not start as it should: {_last_words(folder / 'way.log')}")
-
-            def write(rows: Path) -> None:
-                if error := run([*_options(target), "--rows", str(rows)]):
-                    raise WayFailed(f"Spark: {error}\n{_last_words(folder / 'way.log')}")
-
-            yield write
+            # The worker answers when Spark is up, and what a script takes is not to hold its start.
+            run(Path(__file__).with_name("way_loop.py"), [])
+            yield run
 
 
 WAYS: Mapping[str, Callable[[Cloud, Target], contextlib.AbstractContextManager[Write]]] = {
@@ -124,7 +131,3 @@ def _process(python: str, module: str, cloud: Cloud, target: Target) -> Iterator
 
 def _options(target: Target) -> list[str]:
     return [word for name, value in asdict(target).items() for word in (f"--{name}", value)]
-
-
-def _last_words(log: Path) -> str:
-    return log.read_text(encoding="utf-8", errors="replace")[-2000:]

@@ -101,9 +101,7 @@ def running_cloud(
     port = port or free_port()
     work_dir = Path(tempfile.mkdtemp(prefix="bovespa-cloud-"))
     try:
-        process = _start(
-            port, data, work_dir, warm=warm, requests_log=requests_log, faults=faults, seeding=seeding
-        )
+        process = _start(port, data, work_dir, warm=warm, requests_log=requests_log, faults=faults, seeding=seeding)
         try:
             endpoint_url = f"http://127.0.0.1:{port}"
             _wait_until_ready(endpoint_url, process, work_dir)

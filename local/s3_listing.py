@@ -38,7 +38,7 @@ class ObjectsInOrder(dict[str, Any]):
             super().__delitem__(key)
             del self._keys[bisect.bisect_left(self._keys, key)]
 
-    def pop(self, key: str, default: Any = None) -> Any:  # type: ignore[override]  # the emulator's only form
+    def pop(self, key: str, default: Any = None) -> Any:
         """Take *key* out and return its object, *default* if there is none."""
         if key not in self:
             return default

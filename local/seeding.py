@@ -3,9 +3,9 @@
     PUT /_seed {"bucket": "b", "keys": ["x", "y"], "body": "<base64>"}
     PUT /_seed {"database": "d", "table": "t", "partitions": [[["IBOV", "2025-02-03", "ABEV3"], "s3://b/..."]]}
 
-Each object goes through the emulator's own PutObject and each partition through the local BatchCreatePartition, so what
-stands there afterwards is what as many requests would have left, but that all keys of one call hold the same bytes. Only
-HTTP and signatures are left out. A partition has what its table says; one that is there already stays.
+Each object goes through the emulator's own PutObject and each partition through the local BatchCreatePartition, so
+what stands there afterwards is what as many requests would have left, but that all keys of one call hold the same
+bytes. Only HTTP and signatures are left out. A partition has what its table says; one that is there already stays.
 
 The layer is there only where the server is started with it (`running_cloud(seeding=True)`), and the server listens on
 loopback alone.

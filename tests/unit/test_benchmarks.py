@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.growth import requests_of_the_job
 from benchmarks.memory import peak_memory_until_end_mb
+from benchmarks.request_counts import counted, requests_of_the_job, total
 from benchmarks.targets import Target
 from local.request_log import logged
 
