@@ -40,11 +40,11 @@ class ObjectsInOrder(dict[str, Any]):
 
     def pop(self, key: str, default: Any = None) -> Any:
         """Take *key* out and return its object, *default* if there is none."""
-        if key not in self:
-            return default
-        value = self[key]
-        del self[key]
-        return value
+        with self._lock:
+            if key not in self:
+                return default
+            del self._keys[bisect.bisect_left(self._keys, key)]
+            return super().pop(key)
 
     def page(self, prefix: str, delimiter: str, most: int, start_after: str) -> Page:
         """Return the page of a listing that begins behind *start_after*.
