@@ -23,7 +23,7 @@ def write(target: Target, rows: str) -> None:
         database=target.database,
         table=target.table,
         partition_cols=PARTITION_KEYS,
-        # Left to itself, it makes a session for each partition, which takes ten times as long as all else.
+        # Left to itself, it makes a session for each partition, and that is most of what it then does.
         boto3_session=boto3.Session(),
     )
 
