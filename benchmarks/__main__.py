@@ -10,14 +10,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks import charts, cotahist, growth, importing, latency, parsing, queries, starts, walls
+from benchmarks import charts, cotahist, growth, importing, latency, merging, parsing, queries, refining, starts, walls
 from benchmarks.command import count, machine
 from benchmarks.figures import UnreadableFigures, read_figures
 from benchmarks.targets import Target
+from benchmarks.ways import WAYS
 from local.cloud import PROJECT
 from local.console import Progress, print_table
 
-MEASUREMENTS = ("parsing", "starts", "latency", "growth", "import", "queries", "cotahist")
+MEASUREMENTS = ("parsing", "starts", "latency", "growth", "import", "queries", "refining", "merging", "cotahist")
 ONLY_IF_ASKED = ("walls",)
 """Measured with `--only` alone: it runs every test."""
 
@@ -28,9 +29,13 @@ _SHOWN: tuple[tuple[str, Callable[[Any], None], Callable[[Any], list[Target]]], 
     ("growth", growth.show, growth.targets),
     ("import", importing.show, importing.targets),
     ("queries", queries.show, queries.targets),
+    ("refining", refining.show, refining.targets),
+    ("merging", merging.show, merging.targets),
     ("cotahist", cotahist.show, cotahist.targets),
     ("walls", walls.show, walls.targets),
 )
+
+_LENGTHS = ", ".join(map(str, growth.LENGTHS))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,16 +52,31 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--usual", type=count, default=3, help="latency: times to go the usual way, 16 s each (default: %(default)s)"
     )
     parser.add_argument(
-        "--new", type=count, default=5, help="growth: new sessions behind each median (default: %(default)s)"
+        "--new", type=count, default=5, help="growth, refining: new sessions behind each median (default: %(default)s)"
     )
     parser.add_argument(
-        "--stored", type=count, default=1000, help="growth: raw sessions of the long history (default: %(default)s)"
+        "--stored",
+        type=count,
+        action="append",
+        help=f"growth: sessions of a history beside one of {growth.FEW}; may be repeated (default: {_LENGTHS})",
     )
     parser.add_argument(
-        "--sessions", type=count, default=250, help="import, queries: sessions of the archive (default: %(default)s)"
+        "--sessions",
+        type=count,
+        default=250,
+        help="import, queries, refining: sessions of the archive (default: %(default)s)",
     )
     parser.add_argument(
         "--again", type=count, default=3, help="queries: times to ask each again (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--merged", type=count, default=5000, help="merging: sessions of the compact tables (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--way",
+        action="append",
+        choices=list(WAYS),
+        help="refining: compare with this way alone; may be repeated (default: all; spark takes long at 250 sessions)",
     )
     parser.add_argument("--json", action="store_true", help="print every figure as one line of JSON")
     parser.add_argument(
@@ -74,9 +94,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="measure nothing: show and draw what --json printed before; may be repeated",
     )
     arguments = parser.parse_args(argv)
-    least = growth.FEW + arguments.new + 1
-    if arguments.stored < least:
-        parser.error(f"--stored must be at least {least} with --new {arguments.new}")
+    stored = arguments.stored or growth.LENGTHS
+    if min(stored) <= growth.FEW:
+        parser.error(f"--stored must be more than {growth.FEW}, beside which it is measured")
+    arguments.stored = sorted({growth.FEW, *stored})
+    if arguments.merged < merging.REFINED:
+        parser.error(f"--merged must be at least {merging.REFINED}")
     progress = Progress()
     only: Collection[str]
     if arguments.figures:
@@ -124,10 +147,20 @@ def measure(only: Collection[str], arguments: argparse.Namespace, progress: Prog
                 figures["import"] = {"few": few, "many": asdict(many)}
             if "queries" in only:
                 figures["queries"] = queries.measure(running, arguments.again, progress)
+    figures |= _measure_writing(only, arguments, progress)
     if "cotahist" in only:
         figures["cotahist"] = cotahist.measure(arguments.times, progress)
     if "walls" in only:
         figures["walls"] = walls.measure(progress)
+    return figures
+
+
+def _measure_writing(only: Collection[str], arguments: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    figures: dict[str, Any] = {}
+    if "refining" in only:
+        figures["refining"] = refining.measure(arguments.sessions, arguments.new, arguments.way or list(WAYS), progress)
+    if "merging" in only:
+        figures["merging"] = merging.measure(arguments.merged, progress)
     return figures
 
 

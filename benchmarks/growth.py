@@ -1,4 +1,15 @@
-"""One new session after few and after many: what a run costs must not grow with the history."""
+"""One new session after few and after many: what a run costs must not grow with the history.
+
+Each length of history has a cloud of its own, in which the same happens: 25 raw sessions are stored and refined by one
+run; what older sessions there are is put before them; one more session is refined, which is not counted; then those
+that are measured. So the JVM is of the same age in each, and the sessions that are measured are the same.
+
+Of the older sessions, everything stands there that the job would have left of them (`benchmarks.seeded_history`): B3's
+bytes and a raw Parquet each, ninety objects and ninety partitions of `portfolio`, three compact objects, a receipt.
+They were not refined, and their bytes are those of one session that was. A run for a new session reads the raw objects
+of 21 sessions, which are real here; of the others it can at most meet the keys and the partitions, and those are as
+many as after so many runs. A past year of the compact tables is as single runs leave it, not merged as by a rebuild.
+"""
 
 from __future__ import annotations
 
@@ -6,33 +17,29 @@ import datetime as dt
 import statistics
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.memory import peak_memory_mb
+from benchmarks.raw_sessions import INDEX_CODE, store_raw
+from benchmarks.request_counts import counted
 from benchmarks.runs import no_events, run
+from benchmarks.seeded_history import seed_history
 from benchmarks.targets import Target
 from bovespa.calendar import trading_days_after, trading_days_before
 from bovespa.layout import Session
-from bovespa.portfolio_csv import parse_csv
-from bovespa.records import Provenance
 from local.cloud import Cloud, running_cloud
 from local.console import Progress, print_table
-from local.synthetic import synthetic_csv
-from s3_bucket_manager.manager import RawStore
 
-INDEX_CODE = "IBBC"
-"""Ninety tickers."""
 FEW = 25
+"""Sessions that are really refined: more than the 21 that a new one looks at."""
 LAST_OF_FEW = dt.date(2024, 11, 29)
 """Late in its year, so that with many sessions the new ones join a year that is nearly full."""
-
-_WRITERS = 8
-_CALLS = {"GET": "GET", "HEAD": "HEAD", "PUT": "PUT", "POST": "DELETE"}
-"""What a request to an object store is; POST is DeleteObjects."""
+LENGTHS = (250, 2500, 5000)
+"""What is measured beside the few; of 5,000 sessions, the oldest is of 2004."""
+BOUND_TIMES = 1.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +48,14 @@ class Growth:
 
     stored: int
     """Raw sessions there are before the first of the new ones."""
-    seconds: tuple[float, ...]
+    seconds: Sequence[float]
     """Of each new session's run."""
-    requests: tuple[dict[str, int], ...]
+    requests: Sequence[dict[str, int]]
     """Of each new session's run, by kind: S3's and Glue's."""
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the figures in terms of JSON."""
-        return {"stored": self.stored, "seconds": list(self.seconds), "requests": list(self.requests)}
+    seed_s: float
+    """What it took to put the older sessions there."""
+    cloud_mb: float
+    """Peak memory of the local cloud, which holds all of it."""
 
     @property
     def median_requests(self) -> float:
@@ -56,116 +63,79 @@ class Growth:
         return statistics.median(sum(one.values()) for one in self.requests)
 
 
-def measure(times: int, many: int, progress: Progress) -> dict[str, Any]:
-    """Measure *times* new sessions after 25 stored ones, and again after *many*."""
-    with tempfile.TemporaryDirectory(prefix="bovespa-bench-") as folder:
-        log = Path(folder) / "requests"
-        with running_cloud(requests_log=log) as cloud, no_events(cloud):
-            few = [*trading_days_before(LAST_OF_FEW, FEW - 2), LAST_OF_FEW]
-            new = trading_days_after(LAST_OF_FEW, 2 * times + 2)
-            _store(cloud, few)
-            run(cloud)
-            # One that is not counted: the first small run after a large one finds a full heap, and makes its classes.
-            _one_more(cloud, log, new[0])
-            before = [_one_more(cloud, log, day) for day in new[1 : times + 1]]
-            progress.say(f"{times} new sessions after {FEW}")
-            started = time.perf_counter()
-            _store(cloud, trading_days_before(few[0], many - FEW - times - 1))
-            stored_s = time.perf_counter() - started
-            progress.say(f"{many} raw sessions stored, {stored_s:.0f} s")
-            refined_s = run(cloud)
-            progress.say(f"{many} sessions refined by one run, {refined_s:.0f} s")
-            _one_more(cloud, log, new[times + 1])
-            after = [_one_more(cloud, log, day) for day in new[times + 2 :]]
-            progress.say(f"{times} new sessions after {many}")
-    return {
-        "tickers": len(parse_csv(synthetic_csv(INDEX_CODE, LAST_OF_FEW)).holdings),
-        "few": _growth(FEW, before).as_json(),
-        "many": _growth(many, after).as_json(),
-        "store_s": stored_s,
-        "rebuild_s": refined_s,
-    }
+def measure(times: int, lengths: Sequence[int], progress: Progress) -> list[dict[str, Any]]:
+    """Measure *times* new sessions after each of *lengths* stored ones, the shortest history first."""
+    found = []
+    for stored in sorted(set(lengths)):
+        one = _after(stored, times)
+        progress.say(
+            f"{times} new sessions after {stored}: {statistics.median(one.seconds):.2f} s each "
+            f"({stored - FEW} older ones put there in {one.seed_s:.0f} s)"
+        )
+        found.append(asdict(one))
+    return found
 
 
-def targets(figures: dict[str, Any]) -> list[Target]:
+def targets(figures: list[dict[str, Any]]) -> list[Target]:
     """Return what the growth may be at most."""
-    few, many = (_read(figures[name]) for name in ("few", "many"))
+    few, *_, many = _read(figures)
     return [
         Target(
             f"a new session after {many.stored}, beside after {few.stored}: seconds",
             statistics.median(many.seconds) / statistics.median(few.seconds),
             "times",
-            1.2,
+            BOUND_TIMES,
         ),
-        Target("... requests", many.median_requests / few.median_requests, "times", 1.2),
+        Target("... requests", many.median_requests / few.median_requests, "times", BOUND_TIMES),
     ]
 
 
-def show(figures: dict[str, Any]) -> None:
+def show(figures: list[dict[str, Any]]) -> None:
     """Print the figures."""
-    both = [_read(figures[name]) for name in ("few", "many")]
-    rows: list[tuple[str, ...]] = [
-        (
-            name,
-            *(f"{pick(one.seconds):.3f}" for one in both),
-            f"{pick(both[1].seconds) / pick(both[0].seconds):.2f}",
-        )
-        for name, pick in (("run_s, median", statistics.median), ("run_s, least", min), ("run_s, most", max))
-    ]
-    for kind in sorted({kind for one in both for each in one.requests for kind in each}):
-        counts = [statistics.median(each.get(kind, 0) for each in one.requests) for one in both]
-        rows.append((kind, *(f"{count:g}" for count in counts), f"{counts[1] / counts[0]:.2f}" if counts[0] else ""))
-    title = f"One new session of {figures['tickers']} tickers beside a history ({len(both[0].seconds)} times each)"
-    print_table(("what", *(f"after_{one.stored}" for one in both), "ratio"), rows, title=title)
+    found = _read(figures)
+    rows: list[tuple[str, ...]] = []
+    for name, pick in (("run_s, median", statistics.median), ("run_s, least", min), ("run_s, most", max)):
+        values = [pick(one.seconds) for one in found]
+        rows.append((name, *(f"{value:.3f}" for value in values), f"{values[-1] / values[0]:.2f}"))
+    for kind in sorted({kind for one in found for each in one.requests for kind in each}):
+        counts = [statistics.median(each.get(kind, 0) for each in one.requests) for one in found]
+        rows.append((kind, *(f"{count:g}" for count in counts), f"{counts[-1] / counts[0]:.2f}" if counts[0] else ""))
+    rows.append(("local cloud, peak_mb", *(f"{one.cloud_mb:.0f}" for one in found), ""))
+    title = f"One new session of ninety tickers beside a history ({len(found[0].seconds)} times each)"
+    print_table(("what", *(f"after_{one.stored}" for one in found), "ratio"), rows, title=title)
 
 
-def _read(figures: dict[str, Any]) -> Growth:
-    return Growth(figures["stored"], tuple(figures["seconds"]), tuple(figures["requests"]))
+def _read(figures: list[dict[str, Any]]) -> list[Growth]:
+    return [Growth(**one) for one in figures]
 
 
-def _growth(stored: int, measured: Sequence[tuple[float, dict[str, int]]]) -> Growth:
-    return Growth(stored, tuple(one for one, _ in measured), tuple(one for _, one in measured))
+def _after(stored: int, times: int) -> Growth:
+    with tempfile.TemporaryDirectory(prefix="bovespa-bench-") as folder:
+        log = Path(folder) / "requests"
+        with running_cloud(requests_log=log, seeding=True) as cloud, no_events(cloud):
+            refined = [*trading_days_before(LAST_OF_FEW, FEW - 1), LAST_OF_FEW]
+            store_raw(cloud, refined)
+            run(cloud, [Session(INDEX_CODE, day) for day in refined])
+            started_s = time.perf_counter()
+            if stored > FEW:
+                seed_history(cloud, trading_days_before(refined[0], stored - FEW), like=refined[0])
+            seed_s = time.perf_counter() - started_s
+            uncounted, *new = trading_days_after(LAST_OF_FEW, times + 1)
+            # The first small run after a large one finds a full heap, and makes its classes.
+            _one_more(cloud, log, uncounted)
+            measured = [_one_more(cloud, log, day) for day in new]
+            return Growth(
+                stored,
+                [seconds for seconds, _ in measured],
+                [requests for _, requests in measured],
+                seed_s,
+                peak_memory_mb(cloud.process.pid),
+            )
 
 
 def _one_more(cloud: Cloud, log: Path, day: dt.date) -> tuple[float, dict[str, int]]:
     """Store and refine one more session; return the seconds and the requests of the run."""
-    _store(cloud, [day])
-    start = log.stat().st_size
-    seconds = run(cloud, [Session(INDEX_CODE, day)])
-    with log.open(encoding="utf-8") as lines:
-        lines.seek(start)
-        return seconds, requests_of_the_job(lines, cloud.outputs["RawBucketName"], cloud.outputs["RefinedBucketName"])
-
-
-def requests_of_the_job(lines: Iterable[str], *buckets: str) -> dict[str, int]:
-    """Count the requests to *buckets* and to the catalog; who starts and watches a run is no part of it.
-
-    Args:
-        lines: Of `local.request_log`.
-        *buckets: Those that the job reads and writes.
-    """
-    counts: Counter[str] = Counter()
-    for line in lines:
-        method, path, query, target = line.rstrip("\n").split("\t")
-        if target.startswith("AWSGlue."):
-            if "JobRun" not in target:
-                counts[f"Glue {target.removeprefix('AWSGlue.')}"] += 1
-        elif path.split("/")[1] in buckets:
-            counts[f"S3 {'LIST' if 'list-type=' in query else _CALLS.get(method, method)}"] += 1
-    return dict(counts)
-
-
-def _store(cloud: Cloud, days: Iterable[dt.date]) -> None:
-    """Put raw sessions where the API would put them."""
-    store = RawStore(cloud.client("s3"), cloud.outputs["RawBucketName"])
-    moment = dt.datetime(2025, 1, 2, 12, tzinfo=dt.UTC)
-
-    def put(day: dt.date) -> None:
-        content = synthetic_csv(INDEX_CODE, day)
-        provenance = Provenance(
-            index_code=INDEX_CODE, file_name="", url="file:synthetic", received_at=moment, way="benchmark"
-        )
-        store.store(parse_csv(content), content, provenance)
-
-    with ThreadPoolExecutor(_WRITERS) as pool:
-        list(pool.map(put, days))
+    store_raw(cloud, [day])
+    with counted(log, cloud.outputs["RawBucketName"], cloud.outputs["RefinedBucketName"]) as requests:
+        seconds = run(cloud, [Session(INDEX_CODE, day)])
+    return seconds, requests

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,21 +44,20 @@ def queries_chart(figures: Sequence[Mapping[str, Any]], of: str, path: Path) -> 
     return picture(path, title, subtitle, draw_on, height_in=4.0, panels=3, left_in=2.15)
 
 
-def growth_chart(figures: Any, of: str, path: Path) -> Path:
+def growth_chart(figures: Sequence[Mapping[str, Any]], of: str, path: Path) -> Path:
     """Draw what a new session costs after each number of stored ones.
 
     Args:
-        figures: Of `growth`: in it, however deep, an object for each history with `stored`, and with `seconds` and
-            `requests` of each new session.
+        figures: Of `growth`: for each history, the shortest first, `stored`, and `seconds` and `requests` of each new
+            session.
         of: The machine.
         path: The file.
     """
-    histories = sorted(_objects(figures, "stored", "seconds", "requests"), key=lambda one: int(one["stored"]))
-    stored = [int(one["stored"]) for one in histories]
+    stored = [int(one["stored"]) for one in figures]
     # One step a history: on a scale, logarithmic or not, some would lie upon each other.
     steps = range(len(stored))
-    seconds = [list(map(float, one["seconds"])) for one in histories]
-    counts = [[float(sum(each.values())) for each in one["requests"]] for one in histories]
+    seconds = [list(map(float, one["seconds"])) for one in figures]
+    counts = [[float(sum(each.values())) for each in one["requests"]] for one in figures]
 
     def draw_on(panels: list[Axes]) -> None:
         for axes, unit, values, colour in zip(
@@ -125,14 +124,3 @@ def _taken_s(one: Mapping[str, Any]) -> float:
 
 def _requests_a_partition(one: Mapping[str, Any]) -> float:
     return float(sum(count for kind, count in one["requests"].items() if kind.startswith("S3")) / one["partitions"])
-
-
-def _objects(figures: Any, *names: str) -> Iterator[Mapping[str, Any]]:
-    """Yield every object in *figures* that has all these members."""
-    if isinstance(figures, Mapping):
-        if figures.keys() >= set(names):
-            yield figures
-        else:
-            yield from (found for each in figures.values() for found in _objects(each, *names))
-    elif isinstance(figures, list):
-        yield from (found for each in figures for found in _objects(each, *names))

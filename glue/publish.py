@@ -80,7 +80,7 @@ class Publisher:
             changes = [*pool.map(register, written.sessions), *pool.map(withdraw, plan.sessions_gone)]
             list(pool.map(self._withdraw_trading_day, plan.trading_days_gone))
             delete_compact(s3_client(), self.bucket, TRADING, plan.trading_days_gone)
-            self._publish_years(pool, plan, written, merge_past_years=merge_past_years)
+            self._publish_years(plan, written, merge_past_years=merge_past_years)
             log.info("registered", extra={"elapsed_ms": round((time.perf_counter() - started_s) * 1000)})
             list(pool.map(lambda one: self._acknowledge(plan, one), written.sessions))
             # Only those that were asked for: of the others, it is not known that every session has them.
@@ -110,17 +110,29 @@ class Publisher:
             parameters={"correlation_id": self.correlation_id, "job_run_id": self.run_id},
         )
 
-    def _publish_years(self, pool: ThreadPoolExecutor, plan: Plan, written: Written, *, merge_past_years: bool) -> None:
-        """Register the years of the compact tables in which something was written or is gone."""
+    def publish_years(self, touched: Collection[CompactYear], *, merged: Collection[CompactYear]) -> None:
+        """Let readers take what years of the compact tables hold now.
+
+        Args:
+            touched: Those in which something was written or is gone.
+            merged: Those of them that become one object.
+
+        Raises:
+            CatalogRefused: Glue did not take a partition.
+        """
+        versions = self._merge(merged) if merged else {}
+        tables = {year.table for year in touched}
+        years = CompactYears(s3_client(), self.bucket, {table: self._catalog(table) for table in tables})
+        with ThreadPoolExecutor(_PARALLEL_SESSIONS) as pool:
+            list(pool.map(years.show, set(touched) - versions.keys()))
+            list(pool.map(lambda year: years.show_merged(year, versions[year]), versions))
+
+    def _publish_years(self, plan: Plan, written: Written, *, merge_past_years: bool) -> None:
         sessions = [one.session for one in written.sessions]
         trading_days = [one.day for one in written.trading_days]
         past = _past_years(sessions) | _past_years(trading_days) if merge_past_years else frozenset()
-        versions = self._merge(past) if past else {}
         touched = _years([*sessions, *plan.sessions_gone]) | _years([*trading_days, *plan.trading_days_gone])
-        tables = {year.table for year in touched}
-        years = CompactYears(s3_client(), self.bucket, {table: self._catalog(table) for table in tables})
-        list(pool.map(years.show, touched - versions.keys()))
-        list(pool.map(lambda year: years.show_merged(year, versions[year]), versions))
+        self.publish_years(touched, merged=past)
 
     def _merge(self, years: Collection[CompactYear]) -> dict[CompactYear, str]:
         """Write the merged object of each of *years* that can be merged; return their versions."""

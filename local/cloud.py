@@ -79,6 +79,7 @@ def running_cloud(
     warm: bool = True,
     requests_log: Path | None = None,
     faults: bool = False,
+    seeding: bool = False,
     report: Callable[[str], None] = lambda _line: None,
 ) -> Iterator[Cloud]:
     """Run the local cloud for the body of the `with`.
@@ -90,6 +91,7 @@ def running_cloud(
         warm: Whether to start Spark at once; otherwise the first run starts it.
         requests_log: File that gets a line for each request (`local.request_log`); None for no such file.
         faults: Whether its calls can be spoiled (`local.cloud_faults`).
+        seeding: Whether many objects and partitions can be put by one call (`local.seeding`).
         report: Receives a line for each step of the deployment.
 
     Raises:
@@ -102,7 +104,7 @@ def running_cloud(
     port = port or free_port()
     work_dir = Path(tempfile.mkdtemp(prefix="bovespa-cloud-"))
     try:
-        process = _start(port, data, work_dir, warm=warm, requests_log=requests_log, faults=faults)
+        process = _start(port, data, work_dir, warm=warm, requests_log=requests_log, faults=faults, seeding=seeding)
         try:
             endpoint_url = f"http://127.0.0.1:{port}"
             _wait_until_ready(endpoint_url, process, work_dir)
@@ -152,13 +154,22 @@ def _require_state(data: Path) -> None:
 
 
 def _start(
-    port: int, data: Path | None, work_dir: Path, *, warm: bool, requests_log: Path | None, faults: bool
+    port: int,
+    data: Path | None,
+    work_dir: Path,
+    *,
+    warm: bool,
+    requests_log: Path | None,
+    faults: bool,
+    seeding: bool,
 ) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "local.cloud_server", "--port", str(port), "--work", str(work_dir)]
     if not warm:
         command.append("--cold")
     if faults:
         command.append("--faults")
+    if seeding:
+        command.append("--seeding")
     if requests_log is not None:
         command += ["--requests", str(requests_log.resolve())]
     if data is not None:

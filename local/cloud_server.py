@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("--cold", action="store_true", help="start Spark with the first run instead of now")
     parser.add_argument("--requests", type=Path, metavar="FILE", help="write a line here for each request")
     parser.add_argument("--faults", action="store_true", help="let PUT /_faults spoil calls (local.cloud_faults)")
+    parser.add_argument("--seeding", action="store_true", help="let PUT /_seed put many things (local.seeding)")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     # The emulator reads its environment when it is imported, so this comes first.
@@ -42,6 +43,7 @@ def main() -> None:
             is_kept=arguments.data is not None,
             requests=arguments.requests,
             faults=arguments.faults,
+            seeding=arguments.seeding,
         )
     )
 
@@ -72,7 +74,9 @@ def _emulator_environ(port: int, data: Path | None, work_dir: Path) -> dict[str,
     }
 
 
-async def _serve(port: int, work_dir: Path, *, warm: bool, is_kept: bool, requests: Path | None, faults: bool) -> None:
+async def _serve(
+    port: int, work_dir: Path, *, warm: bool, is_kept: bool, requests: Path | None, faults: bool, seeding: bool
+) -> None:
     from hypercorn.asyncio import serve  # noqa: PLC0415 - after the environment is set
     from hypercorn.config import Config  # noqa: PLC0415
     from ministack.app import app  # noqa: PLC0415
@@ -80,16 +84,18 @@ async def _serve(port: int, work_dir: Path, *, warm: bool, is_kept: bool, reques
     # The emulator has read it; the Lambda process would inherit it, and its logger would leave out what AWS keeps.
     del os.environ["LOG_LEVEL"]
 
-    from local import athena_engine, athena_named_queries, glue_catalog  # noqa: PLC0415
+    from local import athena_engine, athena_named_queries, glue_catalog, s3_listing  # noqa: PLC0415
     from local.cloud_faults import with_faults  # noqa: PLC0415
     from local.cloud_state import StateKeeper, saving  # noqa: PLC0415
     from local.enforcement import over_tls  # noqa: PLC0415
     from local.glue_runs import GlueSparkRunner, install  # noqa: PLC0415
     from local.request_log import logged  # noqa: PLC0415
+    from local.seeding import with_seeding  # noqa: PLC0415
 
     runner = GlueSparkRunner(endpoint_url=f"http://127.0.0.1:{port}", work_dir=work_dir)
     install(runner)
-    glue_catalog.install()
+    partitions = glue_catalog.install()
+    s3_listing.install()
     athena_engine.install()
     athena_named_queries.install()
     if warm:
@@ -115,6 +121,8 @@ async def _serve(port: int, work_dir: Path, *, warm: bool, is_kept: bool, reques
             keeper = StateKeeper()
             served = keeper.watching(served)
             await stack.enter_async_context(saving(keeper))
+        if seeding:
+            served = with_seeding(served, partitions)
         if faults:
             # Outside of what checks signatures, because the operator who spoils a call signs nothing.
             served = with_faults(served)

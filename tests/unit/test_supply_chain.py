@@ -60,7 +60,7 @@ def pinned(lock: str) -> list[tuple[Requirement, int]]:
 EVERYTHING = {requirement.name: requirement for lock in LOCKS for requirement, _ in pinned(lock)}
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("lock", [*LOCKS, "benchmarks/awswrangler-requirements.txt"])
 def test_every_requirement_is_pinned_to_one_version_by_hash(lock: str) -> None:
     found = pinned(lock)
     assert found
@@ -80,7 +80,7 @@ def test_what_runs_in_production_is_what_was_tested() -> None:
 
 
 def test_what_is_asked_for_is_locked() -> None:
-    for name in ("requirements", "requirements-dev"):
+    for name in ("requirements", "requirements-dev", "benchmarks/awswrangler-requirements"):
         lines = (PROJECT / f"{name}.in").read_text(encoding="utf-8").splitlines()
         asked = {Requirement(line).name.lower() for line in lines if line and not line.startswith(("#", "-r"))}
         assert asked - {requirement.name for requirement, _ in pinned(f"{name}.txt")} == set()
