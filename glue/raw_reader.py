@@ -88,7 +88,10 @@ def _read_object(client: Any, bucket: str, key: str, version: str, columns: Colu
     table = pq.read_table(pa.BufferReader(body))
     schema = arrow_schema(columns)
     if [(field.name, field.type) for field in table.schema] != [(field.name, field.type) for field in schema]:
-        raise UnexpectedRawSchema(f"s3://{bucket}/{key} has the columns {table.schema.to_string()}")
+        raise UnexpectedRawSchema(
+            f"s3://{bucket}/{key} has other columns than the raw store writes; `doctor --repair` makes it anew "
+            f"from B3's bytes. Its columns: {table.schema.to_string()}"
+        )
     return table
 
 

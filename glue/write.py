@@ -35,6 +35,13 @@ Writer = Callable[[Iterable[Any]], Iterable[Any]]
 """What `DataFrame.mapInArrow` takes."""
 
 
+class RowsMissing(RuntimeError):
+    """A session or trading day that has a raw object came out without rows: a defect of the job; nothing is registered.
+
+    The raw objects are whole. Mend the SQL, then run the sessions again.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class WrittenTradingDay:
     """What one trading day's object holds after the run."""
@@ -57,7 +64,7 @@ def write(spark: SparkSession, plan: Plan, *, raw_bucket: str, refined_bucket: s
 
     Raises:
         PySparkException: Among others, an object was replaced or deleted since it was listed.
-        RuntimeError: Rows of a session or trading day are missing.
+        RowsMissing: A session or trading day has no rows.
     """
     if not (plan.sessions or plan.trading_days):
         return Written((), ())
@@ -70,9 +77,9 @@ def write(spark: SparkSession, plan: Plan, *, raw_bucket: str, refined_bucket: s
         sessions = _write_sessions(spark, plan, raw_bucket, refined_bucket) if plan.sessions else []
         trading_days = _write_market(spark, plan, refined_bucket) if plan.trading_days else []
     if [one.session for one in sessions] != plan.sessions:
-        raise RuntimeError(f"{len(plan.sessions)} sessions were to be written, {len(sessions)} were.")
+        raise RowsMissing(f"{len(plan.sessions)} sessions were to be written, {len(sessions)} were.")
     if [one.day for one in trading_days] != plan.trading_days:
-        raise RuntimeError(f"{len(plan.trading_days)} trading days were to be written, {len(trading_days)} were.")
+        raise RowsMissing(f"{len(plan.trading_days)} trading days were to be written, {len(trading_days)} were.")
     return Written(sessions, trading_days)
 
 
@@ -98,7 +105,7 @@ def _write_sessions(spark: SparkSession, plan: Plan, raw_bucket: str, bucket: st
         found = {Session(row["index_code"], row["session_date"]) for row in rows.result()}
         absent = [one.session for one in sessions if one.session not in found]
         if absent and table is SESSIONS:
-            raise RuntimeError(f"sessions.sql gave no row for {absent[0]}, the first of {len(absent)}.")
+            raise RowsMissing(f"sessions.sql gave no row for {absent[0]}, the first of {len(absent)}.")
         delete_compact(s3_client(), bucket, table, absent)
     _warn_of_unknown_sectors(sessions)
     return sessions
