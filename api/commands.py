@@ -15,7 +15,7 @@ from bovespa.errors import BovespaError
 from bovespa.indexes import DEFAULT_INDEX_CODE, INDEX_CODES
 
 
-@click.command("hash-password")
+@click.command("hash-password", short_help="Print the hash of a password, as BOVESPA_USERS holds it.")
 @click.option("--stdin", "from_stdin", is_flag=True, help="Read the password from standard input, not from a prompt.")
 def hash_password_command(from_stdin: bool) -> None:
     """Print the hash of a password, as BOVESPA_USERS holds it."""
@@ -56,7 +56,7 @@ def ingest_command_without_settings(failure: click.ClickException) -> click.Comm
 
 
 def _ingest_command(ingest: Callable[[tuple[str, ...]], bool]) -> click.Command:
-    @click.command("ingest")
+    @click.command("ingest", short_help="Fetch and store the session that B3 offers now.")
     @click.option(
         "--index",
         "index_codes",

@@ -31,6 +31,7 @@ class _Kind:
     """In what the two commands differ."""
 
     name: str
+    short_help: str
     help: str
     suffixes: tuple[str, ...]
     """Of the files that are looked for below folders."""
@@ -45,6 +46,7 @@ class _Kind:
 
 _CSV = _Kind(
     "import-csv",
+    "Store files of portfolios, and refine them in one run.",
     """Store files of B3 and every .csv below folders, of any index, in any order; then refine them in one run.
 
     Refused files are kept in quarantine and named with the reason; the exit code is 1 when there is one.
@@ -57,6 +59,7 @@ _CSV = _Kind(
 )
 _COTAHIST = _Kind(
     "import-cotahist",
+    "Store files of trading days, and refine them in one run.",
     """Store B3's records of trading days, COTAHIST, of a day or a year each; then refine them in one run.
 
     Takes files and every .zip and .txt below folders, in any order. Refused files are kept in quarantine and named
@@ -92,7 +95,7 @@ def import_cotahist_command(
 
 
 def _command(kind: _Kind, connect: Callable[[], FileImporter], clock: Callable[[], dt.datetime]) -> click.Command:
-    @click.command(kind.name, help=kind.help)
+    @click.command(kind.name, help=kind.help, short_help=kind.short_help)
     @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
     @click.option("--json", "as_json", is_flag=True, help="Print the report as one line of JSON.")
     @click.pass_context

@@ -24,7 +24,7 @@ def report_command(connect: Callable[[], EvidenceReader]) -> click.Command:
         connect: Returns what reads the lake, or raises what keeps it from doing so.
     """
 
-    @click.command("report")
+    @click.command("report", short_help="Show what is known of one stored session.")
     @click.option(
         "--index",
         "index_code",

@@ -28,7 +28,7 @@ def ingest_trading_day_command(
         clock: Tells the present, aware.
     """
 
-    @click.command("ingest-trading-day")
+    @click.command("ingest-trading-day", short_help="Fetch and store B3's record of a trading day.")
     @click.option(
         "--date", "day", type=_DATE, metavar="DATE", help="Day to fetch; the last finished session by default."
     )

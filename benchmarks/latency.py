@@ -80,8 +80,8 @@ def targets(figures: dict[str, Any]) -> list[Target]:
             8,
             at_least=True,
         ),
-        Target("request to visible row, first of all", figures["cold_visible_s"], "s", 12),
-        Target("request to visible row, median", statistics.median(figures["visible_s"]), "s", 6),
+        Target("request to visible row, first of all", figures["cold_visible_s"], "s", 8),
+        Target("request to visible row, median", statistics.median(figures["visible_s"]), "s", 4),
         Target("peak memory of the API process", figures["api_peak_memory_mb"], "MB", 200),
     ]
 

@@ -1,10 +1,4 @@
-"""`python -m local`: the whole pipeline on this machine, without AWS or Docker.
-
-up         run cloud, B3's stand-in and API until stopped
-demo       run the main job from end to end and show the rows that Athena answers
-query      ask the running cloud's Athena, in SQL or with a named query
-notebooks  execute the Athena notebooks and write their pages and pictures
-"""
+"""`python -m local`: the whole pipeline on this machine, without AWS or Docker."""
 
 from __future__ import annotations
 
@@ -53,12 +47,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m local", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    up = commands.add_parser("up", help="run cloud, B3's stand-in and API until stopped")
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        return subparsers.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+
+    up = command("up", "run cloud, B3's stand-in and API until stopped")
     up.add_argument("--data", type=Path, metavar="DIR", help="keep the cloud's data in DIR; else it is lost at the end")
     up.add_argument("--sessions", type=_folder, metavar="DIR", help="B3's CSV files to serve; else synthetic sessions")
     up.add_argument(
@@ -69,12 +64,12 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--json", action="store_true", help="print one line of JSON when all is ready")
     up.set_defaults(command=_up)
 
-    demo = commands.add_parser("demo", help="run the main job from end to end")
+    demo = command("demo", "run the main job from end to end and show the rows that Athena answers")
     demo.add_argument("--sessions", type=_folder, metavar="DIR", help="B3's CSV files; else a synthetic week of IBOV")
     demo.add_argument("--json", action="store_true", help="print rows and timings as one line of JSON")
     demo.set_defaults(command=_demo)
 
-    query = commands.add_parser("query", help="ask the running cloud's Athena, in SQL or with a named query")
+    query = command("query", "ask the running cloud's Athena, in SQL or with a named query")
     query.add_argument("question", nargs="?", metavar="SQL|NAME", help="one statement, or the name of a named query")
     query.add_argument(
         "--set",
@@ -89,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     query.add_argument("--json", action="store_true", help="print columns and rows, or the list, as one line of JSON")
     query.set_defaults(command=_query, usage_error=query.error)
 
-    notebooks = commands.add_parser("notebooks", help="execute the Athena notebooks; write their pages and pictures")
+    notebooks = command("notebooks", "execute the Athena notebooks; write their pages and pictures")
     notebooks.add_argument(
         "paths", nargs="*", type=_file, metavar="NOTEBOOK", help="which (default: all of notebooks/)"
     )

@@ -27,7 +27,7 @@ def doctor_command(connect: Callable[[], Doctor]) -> click.Command:
         connect: Returns the doctor, or raises what keeps it from working.
     """
 
-    @click.command("doctor")
+    @click.command("doctor", short_help="Find every gap in the lake, and mend it.")
     @click.option(
         "--index",
         "index_codes",

@@ -120,10 +120,11 @@ def test_a_period_of_trading_days_has_one_id_and_a_single_day_its_own(lines: Lin
 def test_every_line_of_a_request_is_one_object_with_its_id(lines: Lines) -> None:
     failing = Shelf(failure=StorageUnavailable("Down.\nTry again later."))
     client(shelf=failing).get("/bovespaDay", headers={**bearer(), "X-Request-ID": "desk-7"})
-    assert [line["message"] for line in lines()] == ["refused a request", "answered"]
-    refused, answered = lines()
+    assert [line["message"] for line in lines()] == ["proven", "refused a request", "answered"]
+    proven, refused, answered = lines()
     assert {line["correlation_id"] for line in lines()} == {"desk-7"}
     assert {line["service"] for line in lines()} == {"bovespa-api"}
+    assert proven["rows"] == 86
     assert (refused["code"], refused["why"]) == ("storage_unavailable", "Down.\nTry again later.")
     assert (answered["path"], answered["status"], answered["user"]) == ("/bovespaDay", 503, "ana")
 
