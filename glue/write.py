@@ -26,9 +26,14 @@ log = logging.getLogger("glue.write")
 
 _SESSIONS_A_TASK = 32
 
-# Spark takes rows that Python made for the most there can be, and therefore shuffles them around each join, even where
-# all are in one task. Told that they are few, it shuffles none; and for them no broadcast is worth a job.
-_FEW_ROWS = {"spark.sql.defaultSizeInBytes": "1000", "spark.sql.autoBroadcastJoinThreshold": "-1"}
+_FEW_ROWS = {
+    # Spark takes rows that Python made for the most there can be, and therefore shuffles them around each join, even
+    # where all are in one task. Told that they are few, it shuffles none; and for them no broadcast is worth a job.
+    "spark.sql.defaultSizeInBytes": "1000",
+    "spark.sql.autoBroadcastJoinThreshold": "-1",
+    # What the optimizer infers of so many columns takes it longer than the rows, and saves none of them.
+    "spark.sql.constraintPropagation.enabled": "false",
+}
 
 
 Writer = Callable[[Iterable[Any]], Iterable[Any]]
