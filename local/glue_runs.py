@@ -18,7 +18,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -152,6 +152,7 @@ class GlueSparkRunner:
         self._worker: SparkWorker | None = None
         self._session = JobSession()
         self._unfinished: dict[str, dict[str, Any]] = {}
+        self._told_to_stop: set[str] = set()
         work_dir.mkdir(parents=True, exist_ok=True)
 
     def warm_up(self) -> None:
@@ -159,6 +160,10 @@ class GlueSparkRunner:
         with self._turn:
             if self._worker is None and not self._stopped.is_set():
                 self._worker = self._start_worker()
+
+    def tell_to_stop(self, run_ids: Iterable[str]) -> None:
+        """Remember that runs are about to be stopped: emulator and runner both set their state as they begin."""
+        self._told_to_stop.update(run_ids)
 
     def execute(self, run: dict[str, Any], job: Mapping[str, Any], arguments: Mapping[str, str]) -> None:
         """Run one Glue job run to its end and set its state, as the emulator's own executor would."""
@@ -177,6 +182,7 @@ class GlueSparkRunner:
             state, run["ErrorMessage"] = "FAILED", f"{type(error).__name__}: {error}"
         finally:
             self._unfinished.pop(run["Id"], None)
+            self._told_to_stop.discard(run["Id"])
         run["JobRunState"] = state
         log.info("glue run %s of %s: %s %s", run["Id"], run["JobName"], state, run["ErrorMessage"])
 
@@ -193,6 +199,9 @@ class GlueSparkRunner:
         if self._stopped.is_set() or run["JobRunState"] == "STOPPED":
             raise RunStopped
         run["JobRunState"] = "RUNNING"
+        # A stop that came before this line has been overwritten by it; one that comes later is seen in the state.
+        if run["Id"] in self._told_to_stop:
+            raise RunStopped
         deadline = time.monotonic() + 60 * float(run["Timeout"])
         # Whatever the run does, reading its own code included, it does as the job's role.
         self._session.assume(job["Role"], run["Id"])
@@ -319,7 +328,7 @@ def install(runner: GlueSparkRunner) -> None:
     from ministack.services import glue  # noqa: PLC0415 - the emulator reads its environment when it is imported
 
     containers = _NoContainers()
-    start = glue._start_job_run  # noqa: SLF001
+    start, stop = glue._start_job_run, glue._batch_stop_job_run  # noqa: SLF001
     starting = threading.Lock()
 
     def start_job_run(data: dict[str, Any]) -> Any:
@@ -329,6 +338,15 @@ def install(runner: GlueSparkRunner) -> None:
             if data.get("Timeout") and answer[0] == 200:
                 glue._job_runs[data["JobName"]][-1]["Timeout"] = data["Timeout"]  # noqa: SLF001
         return answer
+
+    def stop_job_runs(data: dict[str, Any]) -> Any:
+        named = set(data.get("JobRunIds", ()))
+        runs = glue._job_runs.get(data.get("JobName"), ())  # noqa: SLF001
+        # Before the emulator writes their state, and only those that it stops.
+        runner.tell_to_stop(
+            run["Id"] for run in runs if run["Id"] in named and run["JobRunState"] in ("STARTING", "RUNNING")
+        )
+        return stop(data)
 
     def execute(
         run: dict[str, Any], job: dict[str, Any], _name: str, arguments: dict[str, str], _script: str, _docker: object
@@ -343,3 +361,4 @@ def install(runner: GlueSparkRunner) -> None:
     glue._get_docker = lambda: containers  # noqa: SLF001 - the pinned emulator's own seam for its containers
     glue._execute_spark_docker = execute  # noqa: SLF001
     glue._start_job_run = start_job_run  # noqa: SLF001
+    glue._batch_stop_job_run = stop_job_runs  # noqa: SLF001

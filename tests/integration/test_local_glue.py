@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import textwrap
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from local.glue_runs import GlueSparkRunner
 from tests.lake import FINISHED, Lake
 from tests.until import until
 
@@ -149,3 +151,12 @@ def test_a_missing_script_fails_its_run(lake: Lake, role: str) -> None:
     until(is_finished, timeout_s=60, every_s=0.1)
     assert run["JobRunState"] == "FAILED"
     assert "nowhere.py" in run["ErrorMessage"]
+
+
+def test_a_run_that_is_stopped_before_its_turn_has_come_never_begins(tmp_path: Path):
+    runner = GlueSparkRunner(endpoint_url="http://127.0.0.1:9", work_dir=tmp_path)
+    run = {"Id": "jr_1", "JobName": "any", "JobRunState": "STARTING", "Timeout": 1}
+    runner.tell_to_stop(["jr_1"])
+    runner.execute(run, {}, {})
+    assert (run["JobRunState"], run["ErrorMessage"]) == ("STOPPED", "The run was stopped.")
+    runner.close()
