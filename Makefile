@@ -23,7 +23,7 @@ notebooks: setup ## Execute the Athena notebooks on this machine, pages and pict
 	@$(PYTHON) -m local notebooks $(ARGS)
 
 test: lint ## Run every check and every test
-	$(PYTHON) -m pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
+	$(PYTHON) -m pytest -n 2 --dist loadscope $(ARGS)
 
 lint: setup ## Run every check that needs no test
 	$(PYTHON) -m ruff check .
