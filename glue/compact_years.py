@@ -15,13 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from botocore.exceptions import ClientError
 
 from bovespa.layout import CompactYear
 from glue.catalog import PartitionCatalog
 from glue.lake import PARALLEL_REQUESTS, StoredObject, delete_objects, list_objects, s3_client
-from glue.parquet import parquet_bytes
+from glue.parquet import parquet_bytes, read_parquet
 from glue.schema import COMPACT_TABLES, TRADING
 
 ROW_GROUP_ROWS = 4096
@@ -90,7 +89,7 @@ def _version(year: CompactYear, objects: Iterable[StoredObject]) -> str:
 
 def _read(client: Any, bucket: str, item: StoredObject) -> pa.Table:
     body = client.get_object(Bucket=bucket, Key=item.key, IfMatch=item.etag)["Body"].read()
-    return pq.read_table(pa.BufferReader(body))
+    return read_parquet(body)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,18 @@ def parquet_bytes(columns: Columns, rows: pa.Table, *, row_group_rows: int | Non
     return content
 
 
+def read_parquet(content: bytes) -> pa.Table:
+    """Return the rows of one whole Parquet file, its columns as they are.
+
+    Raises:
+        pyarrow.ArrowInvalid: *content* is no Parquet file.
+    """
+    # Not pq.read_table: it imports datasets and pandas, half a second in every new worker, and reads in threads of
+    # Arrow's own that outlive the read. A process that ends before they do aborts
+    # (https://github.com/apache/arrow/issues/34314).
+    return pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
+
+
 def by_session(table: pa.Table, *, order: str) -> Iterator[tuple[Session, pa.Table]]:
     """Yield the rows of each index's session, sorted by the column *order*."""
     for (index_code, session_date), rows in _grouped(table, ("index_code", "session_date"), order):

@@ -11,11 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from bovespa.layout import Session, TradingDay
 from bovespa.sectors import sector_name
 from glue.lake import PARALLEL_REQUESTS, s3_client
+from glue.parquet import read_parquet
 from glue.schema import RAW_COLUMNS, TRADING_RAW_COLUMNS, Columns, arrow_schema, spark_ddl
 
 REQUESTED_DDL = "index_code string, session_date date, version string"
@@ -85,7 +85,7 @@ def _reader(read_object: Callable[..., pa.RecordBatch]) -> Reader:
 
 def _read_object(client: Any, bucket: str, key: str, version: str, columns: Columns) -> pa.Table:
     body = client.get_object(Bucket=bucket, Key=key, IfMatch=version)["Body"].read()
-    table = pq.read_table(pa.BufferReader(body))
+    table = read_parquet(body)
     schema = arrow_schema(columns)
     if [(field.name, field.type) for field in table.schema] != [(field.name, field.type) for field in schema]:
         raise UnexpectedRawSchema(

@@ -12,7 +12,7 @@ import importlib
 import boto3
 from pyspark import daemon
 
-_MODULES = ("pyarrow.compute", "pyarrow.parquet", "pyspark.sql.pandas.serializers", "pyspark.worker")
+_MODULES = ("pandas", "pyarrow.compute", "pyarrow.parquet", "pyspark.sql.pandas.serializers", "pyspark.worker")
 
 
 def main() -> None:
