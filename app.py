@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from threading import Lock
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 import pyarrow as pa
@@ -114,69 +114,92 @@ def settings_from_environ() -> Settings:
 
 def connect(settings: Settings) -> Collaborators:
     """Return the collaborators that the settings and AWS's own environment variables name. No request is sent yet."""
-    s3, glue, impatient_s3 = client("s3"), client("glue"), client("s3", impatient=True)
-    browser = Browser(settings.browser)
-
-    def by_browser(index_code: str, timeout_s: float) -> FetchedFile:
-        return fetch_portfolio_csv(index_code, b3_url=settings.b3_url, browser=browser.find(), timeout_s=timeout_s)
-
-    def over_https(index_code: str, timeout_s: float) -> FetchedFile:
-        return fetch_portfolio_over_https(index_code, b3_url=settings.b3_url, timeout_s=timeout_s)
-
-    def head_bucket(bucket: str) -> None:
-        with storage_errors(f"asking for s3://{bucket}"):
-            impatient_s3.head_bucket(Bucket=bucket)
-
-    states = connect_states(settings, s3, glue)
-    return Collaborators(
-        ingestion=Ingestion(
-            {"browser": by_browser, "https": over_https},
-            RawStore(s3, settings.raw_bucket),
-            patience=Patience(settings.download_timeout_s, settings.download_attempts),
-        ),
-        trading_days=connect_trading_days(settings, s3),
-        states=states,
-        evidence=connect_evidence(settings, s3, glue, states),
-        checks={
-            "raw_bucket": partial(head_bucket, settings.raw_bucket),
-            "refined_bucket": partial(head_bucket, settings.refined_bucket),
-            "browser": browser.find,
-        },
-    )
+    return Connected(settings).collaborators()
 
 
-def connect_states(settings: Settings, s3: Any, glue: Any) -> SessionStates:
-    """Return what tells the states of sessions. No request is sent yet."""
-    return SessionStates(
-        s3,
-        glue,
-        raw_bucket=settings.raw_bucket,
-        refined_bucket=settings.refined_bucket,
-        glue_job=settings.glue_job,
-    )
+class Connected:
+    """What works on the lake that the settings name, all with the same two clients. No request is sent yet."""
 
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._s3, self._glue = client("s3"), client("glue")
+        self._buckets = {"raw_bucket": settings.raw_bucket, "refined_bucket": settings.refined_bucket}
+        self._states = SessionStates(self._s3, self._glue, **self._buckets, glue_job=settings.glue_job)
 
-def connect_evidence(settings: Settings, s3: Any, glue: Any, states: SessionStates) -> SessionEvidence:
-    """Return what reads all that is known of a session. No request is sent yet."""
-    return SessionEvidence(
-        s3,
-        glue,
-        states,
-        raw_bucket=settings.raw_bucket,
-        refined_bucket=settings.refined_bucket,
-        glue_job=settings.glue_job,
-    )
+    def collaborators(self) -> Collaborators:
+        """Return what the API works with."""
+        known = self._settings
+        browser, impatient_s3 = Browser(known.browser), client("s3", impatient=True)
 
+        def by_browser(index_code: str, timeout_s: float) -> FetchedFile:
+            return fetch_portfolio_csv(index_code, b3_url=known.b3_url, browser=browser.find(), timeout_s=timeout_s)
 
-def connect_trading_days(settings: Settings, s3: Any) -> TradingDayIngestion:
-    """Return what fetches and stores trading days. No request is sent yet."""
+        def over_https(index_code: str, timeout_s: float) -> FetchedFile:
+            return fetch_portfolio_over_https(index_code, b3_url=known.b3_url, timeout_s=timeout_s)
 
-    def fetch(session_date: dt.date) -> FetchedTradingDay:
-        return fetch_trading_day(
-            session_date, cotahist_url=settings.cotahist_url, timeout_s=settings.download_timeout_s
+        def head_bucket(bucket: str) -> None:
+            with storage_errors(f"asking for s3://{bucket}"):
+                impatient_s3.head_bucket(Bucket=bucket)
+
+        return Collaborators(
+            ingestion=Ingestion(
+                {"browser": by_browser, "https": over_https},
+                self._raw_store(),
+                patience=Patience(known.download_timeout_s, known.download_attempts),
+            ),
+            trading_days=self.trading_days(),
+            states=self._states,
+            evidence=self.evidence(),
+            checks={
+                **{name: partial(head_bucket, bucket) for name, bucket in self._buckets.items()},
+                "browser": browser.find,
+            },
         )
 
-    return TradingDayIngestion(fetch, TradingStore(s3, settings.raw_bucket), clock=utc_now)
+    def evidence(self) -> SessionEvidence:
+        """Return what reads all that is known of a session."""
+        return SessionEvidence(self._s3, self._glue, self._states, **self._buckets, glue_job=self._settings.glue_job)
+
+    def trading_days(self) -> TradingDayIngestion:
+        """Return what fetches and stores trading days."""
+        known = self._settings
+
+        def fetch(session_date: dt.date) -> FetchedTradingDay:
+            return fetch_trading_day(session_date, cotahist_url=known.cotahist_url, timeout_s=known.download_timeout_s)
+
+        return TradingDayIngestion(fetch, self._trading_store(), clock=utc_now)
+
+    def importer(self) -> Importer:
+        """Return what stores files of portfolios."""
+        return Importer(self._raw_store(), clock=utc_now)
+
+    def trading_importer(self) -> TradingImporter:
+        """Return what stores files of trading days."""
+        return TradingImporter(self._trading_store(), clock=utc_now)
+
+    def doctor(self) -> Doctor:
+        """Return what finds and mends what is wrong with the lake."""
+        database = self._settings.database
+
+        def fetch(days: Sequence[dt.date], report: Callable[[str], None]) -> list[str]:
+            made_by = Import(f"repair-trading-{utc_now():%Y%m%dT%H%M%S-%f}")
+            return self.trading_days().bring(days, made_by, report)
+
+        return Doctor(
+            InventoryReader(self._s3, self._glue, self._states, **self._buckets, database=database),
+            self._raw_store(),
+            self._glue,
+            trading=TradingReader(self._s3, self._glue, self._states, **self._buckets, database=database),
+            fetch_trading_days=fetch,
+            glue_job=self._settings.glue_job,
+            clock=utc_now,
+        )
+
+    def _raw_store(self) -> RawStore:
+        return RawStore(self._s3, self._settings.raw_bucket)
+
+    def _trading_store(self) -> TradingStore:
+        return TradingStore(self._s3, self._settings.raw_bucket)
 
 
 class Browser:
@@ -264,47 +287,14 @@ def _commands_without_settings(failure: click.ClickException) -> Flask:
 def _add_operator_commands(app: Flask, settings: Callable[[], Settings]) -> None:
     """Add the commands that connect to nothing before they run; *settings* may raise why they cannot."""
 
-    def importer() -> Importer:
-        return Importer(RawStore(client("s3"), settings().raw_bucket), clock=utc_now)
+    def connected() -> Connected:
+        return Connected(settings())
 
-    def trading_importer() -> TradingImporter:
-        return TradingImporter(TradingStore(client("s3"), settings().raw_bucket), clock=utc_now)
-
-    def trading_days() -> TradingDayIngestion:
-        known = settings()
-        return connect_trading_days(known, client("s3"))
-
-    def doctor() -> Doctor:
-        known = settings()
-        s3, glue = client("s3"), client("glue")
-        buckets = {"raw_bucket": known.raw_bucket, "refined_bucket": known.refined_bucket}
-        states = connect_states(known, s3, glue)
-        reader = InventoryReader(s3, glue, states, **buckets, database=known.database)
-
-        def fetch(days: Sequence[dt.date], report: Callable[[str], None]) -> list[str]:
-            made_by = Import(f"repair-trading-{utc_now():%Y%m%dT%H%M%S-%f}")
-            return connect_trading_days(known, s3).bring(days, made_by, report)
-
-        return Doctor(
-            reader,
-            RawStore(s3, known.raw_bucket),
-            glue,
-            trading=TradingReader(s3, glue, states, **buckets, database=known.database),
-            fetch_trading_days=fetch,
-            glue_job=known.glue_job,
-            clock=utc_now,
-        )
-
-    def evidence() -> SessionEvidence:
-        known = settings()
-        s3, glue = client("s3"), client("glue")
-        return connect_evidence(known, s3, glue, connect_states(known, s3, glue))
-
-    app.cli.add_command(report_command(evidence))
-    app.cli.add_command(import_csv_command(importer, clock=utc_now))
-    app.cli.add_command(import_cotahist_command(trading_importer, clock=utc_now))
-    app.cli.add_command(ingest_trading_day_command(trading_days, clock=utc_now))
-    app.cli.add_command(doctor_command(doctor))
+    app.cli.add_command(report_command(lambda: connected().evidence()))
+    app.cli.add_command(import_csv_command(lambda: connected().importer(), clock=utc_now))
+    app.cli.add_command(import_cotahist_command(lambda: connected().trading_importer(), clock=utc_now))
+    app.cli.add_command(ingest_trading_day_command(lambda: connected().trading_days(), clock=utc_now))
+    app.cli.add_command(doctor_command(lambda: connected().doctor()))
 
 
 def _stop(_number: int, _frame: FrameType | None) -> NoReturn:
