@@ -33,6 +33,9 @@ _FEW_ROWS = {
     "spark.sql.autoBroadcastJoinThreshold": "-1",
     # What the optimizer infers of so many columns takes it longer than the rows, and saves none of them.
     "spark.sql.constraintPropagation.enabled": "false",
+    # Nor do they repay the Java that Spark would write and compile for each plan: a second and a half of a first run.
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
 }
 
 

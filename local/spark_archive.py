@@ -38,7 +38,7 @@ from pyspark.sql import SparkSession
 rows = SparkSession.builder.getOrCreate().read.parquet(sys.argv[1])
 rows.groupBy("ticker").sum("participation_pct").orderBy("ticker").toPandas()
 """
-_REHEARSED = "a run of the job and a reader"
+_REHEARSED = "a run of the job, which compiles nothing, and a reader"
 """What the classes were loaded by; other words make another archive."""
 _BUILD_TIMEOUT_S = 180.0
 

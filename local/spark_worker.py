@@ -26,6 +26,13 @@ from typing import Any, TextIO
 
 from pyspark.sql import SparkSession
 
+_AS_FEW_ROWS_ARE_REFINED = {
+    "spark.sql.shuffle.partitions": "1",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+}
+"""What the job sets for a session's run: other settings would load and compile what it does not use."""
+
 
 def main() -> None:
     """Serve runs until standard input ends."""
@@ -51,7 +58,8 @@ def _rehearse(spark: SparkSession) -> None:
     frame = spark.createDataFrame(rows, "name string, day date, part decimal(6,3), quantity bigint")
     frame.mapInArrow(_same, frame.schema).createOrReplaceTempView("rehearsal")
     spark.createDataFrame([("a", 1), ("b", 2)], "name string, number int").createOrReplaceTempView("numbers")
-    spark.conf.set("spark.sql.shuffle.partitions", "1")
+    for name, value in _AS_FEW_ROWS_ARE_REFINED.items():
+        spark.conf.set(name, value)
     answer = spark.sql("""
         WITH numbered AS (
             SELECT rehearsal.*, number, COUNT(*) OVER (
@@ -70,6 +78,7 @@ def _rehearse(spark: SparkSession) -> None:
     answer.mapInArrow(_same, answer.schema).collect()
     spark.catalog.dropTempView("rehearsal")
     spark.catalog.dropTempView("numbers")
+    spark.sql("RESET")
 
 
 def _same(batches: Iterable[Any]) -> Iterable[Any]:
