@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import datetime as dt
 import json
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import requests
 from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support import expected_conditions
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -20,7 +22,7 @@ from bovespa.portfolio_csv import parse_csv
 from local.api_client import ApiClient
 from local.pipeline import Pipeline
 from scrap.browser import open_browser
-from scrap.browser_detection import find_browser
+from scrap.browser_detection import InstalledBrowser, find_browser
 from scrap.deadline import Deadline
 
 USUAL_SLEEP_S = 15.0
@@ -70,13 +72,11 @@ def browser_alone(running: Pipeline, index_code: str, times: int) -> list[float]
     installed = find_browser()
     seconds = []
     for _ in range(times):
-        with tempfile.TemporaryDirectory() as folder:
-            started = time.perf_counter()
-            with open_browser(installed, Path(folder), deadline=Deadline(_PAGE_TIMEOUT_S)) as driver:
-                driver.get(f"{running.stand_in.url}/indexPage/day/{index_code}?language=pt-br")
-                row = expected_conditions.presence_of_element_located(_A_ROW)
-                WebDriverWait(driver, _PAGE_TIMEOUT_S, poll_frequency=_POLL_S).until(row)
-            seconds.append(time.perf_counter() - started)
+        started = time.perf_counter()
+        with _page(running, installed, index_code) as (driver, _folder):
+            row = expected_conditions.presence_of_element_located(_A_ROW)
+            WebDriverWait(driver, _PAGE_TIMEOUT_S, poll_frequency=_POLL_S).until(row)
+        seconds.append(time.perf_counter() - started)
     return seconds
 
 
@@ -85,14 +85,22 @@ def the_usual_way(running: Pipeline, index_code: str, times: int) -> list[float]
     installed = find_browser()
     seconds = []
     for _ in range(times):
-        with tempfile.TemporaryDirectory() as folder:
-            started = time.perf_counter()
-            with open_browser(installed, Path(folder), deadline=Deadline(_PAGE_TIMEOUT_S)) as driver:
-                driver.get(f"{running.stand_in.url}/indexPage/day/{index_code}?language=pt-br")
-                link = expected_conditions.element_to_be_clickable((By.LINK_TEXT, "Download"))
-                WebDriverWait(driver, _PAGE_TIMEOUT_S).until(link).click()
-                threading.Event().wait(USUAL_SLEEP_S)
-                (path,) = Path(folder).glob("*.csv")
-                parse_csv(path.read_bytes(), index_code=index_code)
-            seconds.append(time.perf_counter() - started)
+        started = time.perf_counter()
+        with _page(running, installed, index_code) as (driver, folder):
+            link = expected_conditions.element_to_be_clickable((By.LINK_TEXT, "Download"))
+            WebDriverWait(driver, _PAGE_TIMEOUT_S).until(link).click()
+            threading.Event().wait(USUAL_SLEEP_S)
+            (path,) = folder.glob("*.csv")
+            parse_csv(path.read_bytes(), index_code=index_code)
+        seconds.append(time.perf_counter() - started)
     return seconds
+
+
+@contextlib.contextmanager
+def _page(running: Pipeline, installed: InstalledBrowser, index_code: str) -> Iterator[tuple[WebDriver, Path]]:
+    """A new browser that was sent to B3's page, and the folder of its downloads; both end with the `with`."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with open_browser(installed, folder, deadline=Deadline(_PAGE_TIMEOUT_S)) as driver:
+            driver.get(f"{running.stand_in.url}/indexPage/day/{index_code}?language=pt-br")
+            yield driver, folder

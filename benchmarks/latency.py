@@ -23,12 +23,18 @@ FIRST_DAY = dt.date(2025, 2, 3)
 
 
 def measure(times: int, usual: int, progress: Progress) -> dict[str, Any]:
-    """Measure single sessions, all in one pipeline that is started for it."""
+    """Measure single sessions: the first of all in a pipeline of its own each time, the others in the last of these."""
     days = iter([FIRST_DAY, *trading_days_after(FIRST_DAY, 3 * times + 3)])
+    first = Session(INDEX_CODE, next(days))
+    cold = []
+    for _ in range(times - 1):
+        with running_pipeline() as running:
+            cold.append(until_visible(running, ApiClient(running), first))
+            progress.say(f"first request: stored {cold[-1].stored_s:.2f} s, visible {cold[-1].visible_s:.2f} s")
     with running_pipeline(report=progress.say) as running:
         client = ApiClient(running)
-        cold = until_visible(running, client, Session(INDEX_CODE, next(days)))
-        progress.say(f"first request: stored {cold.stored_s:.2f} s, visible {cold.visible_s:.2f} s")
+        cold.append(until_visible(running, client, first))
+        progress.say(f"first request: stored {cold[-1].stored_s:.2f} s, visible {cold[-1].visible_s:.2f} s")
         steady = [until_visible(running, client, Session(INDEX_CODE, next(days))) for _ in range(times)]
         progress.say(f"{times} requests, each visible before the next")
         stages = [one.stages_s for one in steady if one.stages_s is not None]
@@ -48,8 +54,8 @@ def measure(times: int, usual: int, progress: Progress) -> dict[str, Any]:
         slept = the_usual_way(running, INDEX_CODE, usual)
         progress.say(f"{usual} fetches the usual way")
         return {
-            "cold_stored_s": cold.stored_s,
-            "cold_visible_s": cold.visible_s,
+            "cold_stored_s": [one.stored_s for one in cold],
+            "cold_visible_s": [one.visible_s for one in cold],
             "stored_s": [one.stored_s for one in steady],
             "refined_s": [one.refined_s for one in steady],
             "visible_s": [one.visible_s for one in steady],
@@ -80,7 +86,7 @@ def targets(figures: dict[str, Any]) -> list[Target]:
             8,
             at_least=True,
         ),
-        Target("request to visible row, first of all", figures["cold_visible_s"], "s", 8),
+        Target("request to visible row, first of all, median", statistics.median(figures["cold_visible_s"]), "s", 8),
         Target("request to visible row, median", statistics.median(figures["visible_s"]), "s", 4),
         Target("peak memory of the API process", figures["api_peak_memory_mb"], "MB", 200),
     ]
@@ -89,8 +95,8 @@ def targets(figures: dict[str, Any]) -> list[Target]:
 def alternatives(figures: Mapping[str, Any]) -> list[tuple[str, Sequence[float]]]:
     """Return the seconds of a session and of its alternatives, by what they are."""
     return [
-        ("GET /bovespaDay, first of all", [figures["cold_stored_s"]]),
-        ("request to visible, first of all", [figures["cold_visible_s"]]),
+        ("GET /bovespaDay, first of all", figures["cold_stored_s"]),
+        ("request to visible, first of all", figures["cold_visible_s"]),
         ("plain HTTP client, the floor", figures["plain_http_s"]),
         ("browser's own navigation", figures["browser_alone_s"]),
         ("GET /bovespaDay, Spark at rest", figures["fetched_s"]),
