@@ -12,7 +12,7 @@ import sys
 
 from pyspark.sql import SparkSession
 
-from bovespa.layout import COMPACT_TABLES, CompactYear
+from bovespa.layout import COMPACT_TABLE_NAMES, CompactYear
 from glue.publish import Publisher
 
 
@@ -26,7 +26,7 @@ def main(argv: list[str]) -> None:
     given = parser.parse_args(argv)
     years = [
         CompactYear(table, given.index_code, year)
-        for table in COMPACT_TABLES
+        for table in COMPACT_TABLE_NAMES
         for year in range(given.first, given.last + 1)
     ]
     spark = SparkSession.builder.getOrCreate()

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 
 from benchmarks.raw_sessions import INDEX_CODE
-from bovespa.layout import COMPACT_TABLES, CompactYear, Receipt, RefinedPartition, Session
+from bovespa.layout import COMPACT_TABLE_NAMES, CompactYear, Receipt, RefinedPartition, Session
 from glue.lake import list_objects
 from local.cloud import Cloud
 from local.seeding import seed_objects, seed_partitions
@@ -48,7 +48,7 @@ def seed_history(cloud: Cloud, days: Sequence[dt.date], like: dt.date) -> None:
             for one in portfolio
         ],
     )
-    for table in COMPACT_TABLES:
+    for table in COMPACT_TABLE_NAMES:
         years = {session: CompactYear.of(table, session) for session in sessions}
         put(
             refined,

@@ -46,10 +46,13 @@ RAW_SUFFIX = ".parquet"
 TRADING_PREFIX = "trading/"
 """Prefix, in the raw bucket, of the trading days, which are of the whole market and of no index."""
 
+PORTFOLIO_TABLE = "portfolio"
+"""The table whose partitions are single tickers of single sessions."""
+
 SECTORS_TABLE = "sectors"
 """The compact table that has no object of a session that B3 gave by code."""
 
-COMPACT_TABLES = ("holdings", "sessions", SECTORS_TABLE)
+COMPACT_TABLE_NAMES = ("holdings", "sessions", SECTORS_TABLE)
 """Tables of which the refined bucket has one object an index and session."""
 
 TRADING_TABLE = "trading"

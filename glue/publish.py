@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bovespa.layout import CompactYear, Receipt, Session, TradingDay, TradingReceipt
+from bovespa.layout import PORTFOLIO_TABLE, CompactYear, Receipt, Session, TradingDay, TradingReceipt
 from glue.catalog import PartitionCatalog, PartitionChanges
 from glue.compact_years import MERGED_DDL, YEAR_DDL, CompactYears, year_merger
 from glue.lake import (
@@ -59,7 +59,7 @@ class Publisher:
             CatalogRefused: Glue did not take a partition.
         """
         started_s = time.perf_counter()
-        portfolio = self._catalog("portfolio")
+        portfolio = self._catalog(PORTFOLIO_TABLE)
 
         def register(one: WrittenSession) -> PartitionChanges:
             # A vanished ticker leaves the catalog before its file goes, so that no query meets a partition without one.

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bovespa.layout import PORTFOLIO_TABLE
 from infrastructure.athena import Answer
 
 _HOLDING = ("index_code", "session_date", "ticker")
 KEYS: Mapping[str, tuple[str, ...]] = {
-    "portfolio": _HOLDING,
+    PORTFOLIO_TABLE: _HOLDING,
     "holdings": _HOLDING,
     "sessions": ("index_code", "session_date"),
     "sectors": ("index_code", "session_date", "sector", "subsector"),

@@ -21,6 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from bovespa.errors import BovespaError, ConfigurationError, UnexpectedEvent
 from bovespa.layout import (
+    PORTFOLIO_TABLE,
     RAW_PREFIX,
     RECEIPTS_PREFIX,
     TRADING_PREFIX,
@@ -253,7 +254,7 @@ class Rebuild:
             for key, _ in self._objects(self._refined, prefix)
         }
         refined = sum(_receipt_key(session, version) in receipts for session, version in raw.items())
-        locations = [location for table in KEYS.keys() - {"portfolio"} for location in self._locations(table)]
+        locations = [location for table in KEYS.keys() - {PORTFOLIO_TABLE} for location in self._locations(table)]
         return InPlaceReport(
             run_id,
             run_s,

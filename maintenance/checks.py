@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from bovespa.calendar import trading_days
 from bovespa.errors import InvalidPortfolio
-from bovespa.layout import COMPACT_TABLES, SECTORS_TABLE, RefinedPartition, Session
+from bovespa.layout import COMPACT_TABLE_NAMES, SECTORS_TABLE, RefinedPartition, Session
 from bovespa.portfolio import Portfolio, View
 from bovespa.portfolio_csv import parse_csv
 from bovespa.session_state import JobRun, RawObject, State, state_of
@@ -266,7 +266,7 @@ def _check_refined(facts: SessionFacts, raw: Raw, bucket: str, *, is_refined: bo
 
 
 def _check_compact(facts: SessionFacts, view: View, found: Callable[[Kind, str], Finding]) -> Iterator[Finding]:
-    expected = {*COMPACT_TABLES} if view is View.SECTOR else {*COMPACT_TABLES} - {SECTORS_TABLE}
+    expected = {*COMPACT_TABLE_NAMES} if view is View.SECTOR else {*COMPACT_TABLE_NAMES} - {SECTORS_TABLE}
     if absent := sorted(expected - facts.compact):
         yield found(Kind.MISSING_FILE, f"Tables without an object of the session: {shown(absent)}.")
     if unwanted := sorted(facts.compact - expected):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 from bovespa.errors import UnexpectedEvent
 from bovespa.layout import (
-    COMPACT_TABLES,
+    COMPACT_TABLE_NAMES,
+    PORTFOLIO_TABLE,
     QUARANTINE_PREFIX,
     RAW_PREFIX,
     SOURCE_PREFIX,
@@ -30,8 +32,6 @@ from maintenance.years import YearFacts
 from s3_bucket_manager.aws import storage_errors
 from s3_bucket_manager.listing import Entry, list_period
 from s3_bucket_manager.session_states import SessionStates
-
-_TABLE = "portfolio"
 
 
 class InventoryReader:
@@ -187,7 +187,7 @@ class InventoryReader:
     def _partitions(self, index_code: str, first: dt.date, last: dt.date) -> dict[Session, dict[str, str]]:
         found: defaultdict[Session, dict[str, str]] = defaultdict(dict)
         within = f"index_code = '{index_code}' AND session_date BETWEEN '{first}' AND '{last}'"
-        for (code, date, ticker), location in self._years.registered(_TABLE, within):
+        for (code, date, ticker), location in self._years.registered(PORTFOLIO_TABLE, within):
             session = Session(code, dt.date.fromisoformat(date))
             if session.index_code != index_code or not first <= session.session_date <= last:
                 continue  # what a repair rests on is checked again here
@@ -197,7 +197,9 @@ class InventoryReader:
     def _compact_years(self, index_code: str, first: dt.date, last: dt.date, foreign: list[str]) -> list[YearFacts]:
         """Whole years, of which the period may be a part: a merged object is one year's."""
         within = range(first.year, last.year + 1)
-        return [facts for table in COMPACT_TABLES for facts in self._years.read(table, index_code, within, foreign)]
+        return [
+            facts for table in COMPACT_TABLE_NAMES for facts in self._years.read(table, index_code, within, foreign)
+        ]
 
     def _quarantined(self, index_code: str, first: dt.date, last: dt.date) -> Iterator[Quarantined]:
         """Refused files of the index that came within the period."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bovespa.layout import COMPACT_TABLES, CompactYear, Session
+from bovespa.layout import COMPACT_TABLE_NAMES, CompactYear, Session
 from local.synthetic import synthetic_csv
 from tests.compact_reckoning import sector_rows, session_rows
 from tests.lake import Lake, quiet_lake
@@ -31,8 +31,8 @@ def test_a_rebuild_merges_past_years_and_a_late_session_parts_them_again(quiet_l
         quiet_lake.store(content)
     _run(quiet_lake, "all")
 
-    past = [CompactYear(table, INDEX, 2024) for table in COMPACT_TABLES]
-    present = [CompactYear(table, INDEX, 2025) for table in COMPACT_TABLES]
+    past = [CompactYear(table, INDEX, 2024) for table in COMPACT_TABLE_NAMES]
+    present = [CompactYear(table, INDEX, 2025) for table in COMPACT_TABLE_NAMES]
     for year in past:
         objects = quiet_lake.versions(year.sessions_prefix)
         version = year.merged_version((key, etag.strip('"')) for key, (etag, _) in objects.items())

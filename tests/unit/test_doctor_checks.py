@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bovespa.layout import COMPACT_TABLES, CompactYear, RefinedPartition, Session
+from bovespa.layout import COMPACT_TABLE_NAMES, CompactYear, RefinedPartition, Session
 from bovespa.portfolio import View
 from bovespa.portfolio_csv import parse_csv, serialise_csv
 from bovespa.session_state import JobRun, RawObject
@@ -57,7 +57,7 @@ HEALTHY = SessionFacts(
     files=TICKERS,
     partitions={ticker: location(ticker) for ticker in TICKERS},
     receipts=frozenset({"0af1"}),
-    compact=frozenset(COMPACT_TABLES),
+    compact=frozenset(COMPACT_TABLE_NAMES),
 )
 YEAR = CompactYear.of("holdings", SESSION)
 OBJECTS = {YEAR.key(MONDAY): "0e"}

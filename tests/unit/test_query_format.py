@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlglot import exp
 
-from bovespa.layout import COMPACT_TABLES
+from bovespa.layout import COMPACT_TABLE_NAMES
 from infrastructure.athena_queries import (
     KINDS,
     QUERIES,
@@ -99,7 +99,7 @@ def test_every_view_is_one_statement_of_athena(view: View) -> None:
 
 
 def test_no_view_has_the_name_of_a_table() -> None:
-    assert not {view.name for view in views()} & {"portfolio", *COMPACT_TABLES}
+    assert not {view.name for view in views()} & {"portfolio", *COMPACT_TABLE_NAMES}
 
 
 def test_every_file_is_read() -> None:

@@ -305,7 +305,7 @@ def test_the_columns_are_those_that_the_job_writes() -> None:
 
 
 def test_the_doctor_and_the_job_know_the_same_compact_tables() -> None:
-    assert tuple(table.name for table in COMPACT_TABLES) == layout.COMPACT_TABLES
+    assert tuple(table.name for table in COMPACT_TABLES) == layout.COMPACT_TABLE_NAMES
     assert TRADING.name == layout.TRADING_TABLE
     assert SECTORS.name == layout.SECTORS_TABLE
 
