@@ -66,9 +66,8 @@ def test_a_run_has_the_workers_of_the_template_and_is_billed_a_minute_at_least()
 
 
 def test_the_requests_of_a_run_are_the_measured_ones() -> None:
-    measured = {
-        kind: Decimal(count) for kind, count in re.findall(r"│ S3 (GET|LIST|PUT) +│ +\d+ │ +(\d+) │", BENCHMARKS)
-    }
+    growing = BENCHMARKS.partition("## A growing history")[2].partition("\n## ")[0]
+    measured = {kind: Decimal(count) for kind, count in re.findall(r"│ S3 (GET|LIST|PUT) +│ +\d+ │ +(\d+) │", growing)}
     assert set(measured) == {"GET", "LIST", "PUT"}
     stored_by_the_api = 2
     assert VALUES["s3_1000_writes_a_run"] * 1000 == measured["PUT"] + measured["LIST"] + stored_by_the_api
