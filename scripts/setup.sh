@@ -190,7 +190,9 @@ install_with_uv() {
     sed -n '/^uv==/,/[^\\]$/p' requirements-dev.txt >.venv/uv.txt
     [ -s .venv/uv.txt ] || return
     .venv/bin/python -m pip install -qq --disable-pip-version-check --no-input --require-hashes -r .venv/uv.txt || return
-    set -- --quiet --require-hashes --python .venv/bin/python
+    # As pip does, and unlike uv left to itself: where PYTHONDONTWRITEBYTECODE is set, as in many images, every process of
+    # the local cloud, the API and the job would compile pandas and the like anew.
+    set -- --quiet --require-hashes --compile-bytecode --python .venv/bin/python
     .venv/bin/python -m uv pip install "$@" -r requirements-dev.txt &&
         .venv/bin/python -m uv pip install "$@" --no-deps -r requirements-spark-jars.txt && return
     say "uv could not install them all; pip goes on."

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.loaders
 import pytest
 
 from local.pipeline import Pipeline, running_pipeline
@@ -56,6 +58,19 @@ def _no_real_account(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
     # boto3 remembers the first credentials that it found, for as long as the process lives.
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    # The AWS models, megabytes of JSON, are the same for all of its sessions, and reading them is most of what a new
+    # client costs.
+    monkeypatch.setattr("botocore.session.create_loader", _one_loader)
+
+
+_loader = functools.cache(botocore.loaders.create_loader)
+
+
+def _one_loader(search_path: str | None = None) -> botocore.loaders.Loader:
+    loader = _loader(search_path)
+    # Each session of boto3 adds its own folder.
+    loader.search_paths[:] = dict.fromkeys(loader.search_paths)
+    return loader
 
 
 @pytest.fixture(scope="session")

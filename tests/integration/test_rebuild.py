@@ -285,7 +285,7 @@ def test_a_rebuild_that_is_killed_leaves_what_the_next_one_knows(lake: Lake) -> 
 
     with writes_held(lake), start(lake, "--yes") as process:
         until(lambda: run_under_way(lake), timeout_s=60)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (1, "")
     assert "clearing what an earlier rebuild left" in err

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import time
 import zipfile
 from dataclasses import dataclass
@@ -107,7 +109,7 @@ def machine(tmp_path: Path) -> Machine:
 
 
 def test_it_installs_once_and_then_finds_everything_in_place(machine: Machine) -> None:
-    first = machine.setup()
+    first = machine.setup(PYTHONDONTWRITEBYTECODE="1")
     assert first.returncode == 0, first.stderr
     assert "Ready: Python 3." in first.stderr
     probe = [machine.checkout / ".venv" / "bin" / "python", "-c", "import pinned"]
@@ -145,6 +147,13 @@ def test_it_installs_once_and_then_finds_everything_in_place(machine: Machine) -
     fourth = moved.setup()
     assert fourth.returncode == 0, fourth.stderr
     assert "Making .venv" in fourth.stderr
+
+
+def test_no_process_has_to_compile_the_installed_packages_anew() -> None:
+    # Here, not on the stand-in machine: only the real requirements bring uv, which compiles nothing unless told to.
+    modules = list(Path(sysconfig.get_path("purelib"), "pandas").rglob("*.py"))
+    assert modules
+    assert [module for module in modules if not Path(importlib.util.cache_from_source(str(module))).exists()] == []
 
 
 def test_a_package_with_another_hash_is_refused_and_leaves_no_stamp(machine: Machine) -> None:
