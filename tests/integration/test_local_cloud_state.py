@@ -23,7 +23,8 @@ def test_stack_catalog_and_objects_survive_a_kill_and_no_run_goes_on(tmp_path: P
         descriptor = glue.get_table(DatabaseName="bovespa", Name="portfolio")["Table"]["StorageDescriptor"]
         glue.create_partition(**TABLE, PartitionInput={"Values": PARTITION, "StorageDescriptor": descriptor})
         run = glue.start_job_run(JobName=outputs["GlueJobName"], Arguments={"--sessions": "all"})["JobRunId"]
-        until(lambda: run in (tmp_path / "state" / "glue.json").read_text(encoding="utf-8"), timeout_s=30)
+        state = tmp_path / "state" / "glue.json"
+        until(lambda: state.exists() and run in state.read_text(encoding="utf-8"), timeout_s=30)
         os.killpg(cloud.process.pid, signal.SIGKILL)
         cloud.process.wait()
 
