@@ -68,6 +68,7 @@ def running_pipeline(
     today: dt.date | None = None,
     faults: bool = False,
     users: Mapping[str, str] | None = None,
+    settings: Mapping[str, str] | None = None,
     api_temp_dir: Path | None = None,
     warm: bool = True,
     report: Callable[[str], None] = lambda _line: None,
@@ -82,6 +83,7 @@ def running_pipeline(
         today: The stand-in's day.
         faults: Whether the cloud's calls can be spoiled (`local.cloud_faults`).
         users: More users beside the demo user, name to password.
+        settings: Of the API, by their variables, where they are not to be the defaults.
         api_temp_dir: Where the API's process has its temporary files; None leaves it to the system.
         warm: Whether to start Spark at once; otherwise the first run starts it.
         report: Receives a line for each step.
@@ -97,7 +99,7 @@ def running_pipeline(
         stand_in = stack.enter_context(running_stand_in(sessions, today=today, cotahist=cotahist))
         report(f"B3's stand-in at {stand_in.url}")
         password = secrets.token_urlsafe(12)
-        environment = _environment(cloud, stand_in, {DEMO_USER: password, **(users or {})})
+        environment = _environment(cloud, stand_in, {DEMO_USER: password, **(users or {})}) | dict(settings or {})
         # The API's own process has no more rights than the template gives it.
         caller = api_credentials(cloud.client("iam"), cloud.outputs["ApiPolicyArn"])
         temporary = {} if api_temp_dir is None else {"TMPDIR": str(api_temp_dir)}
