@@ -76,6 +76,8 @@ def spark_properties(endpoint_url: str, work_dir: Path, *, class_option: str) ->
         "spark.local.dir": str(work_dir),
         "spark.python.daemon.module": "local.spark_daemon",
         "spark.ui.enabled": "false",
+        # Each query's plan is written out for the page that is not there: as short as can be.
+        "spark.sql.ui.explainMode": "simple",
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.warehouse.dir": str(work_dir / "warehouse"),
         "spark.sql.session.timeZone": "UTC",
