@@ -12,6 +12,7 @@ import boto3
 import botocore.loaders
 import pytest
 
+from benchmarks.runs import no_events
 from local.pipeline import Pipeline, running_pipeline
 from tests.lake import Lake
 
@@ -92,3 +93,15 @@ def pipeline() -> Iterator[Pipeline]:
 def lake(pipeline: Pipeline) -> Lake:
     """The lake of `pipeline`."""
     return Lake(pipeline.cloud)
+
+
+@pytest.fixture(scope="module")
+def quiet_lake(lake: Lake) -> Iterator[Lake]:
+    """The same lake, empty for the module, and with a raw bucket that tells nobody what arrives: tests start the runs.
+
+    Not a lake of its own: its Spark alone would cost as much as six runs.
+    """
+    lake.empty()
+    with no_events(lake.cloud):
+        yield lake
+        lake.empty()

@@ -9,9 +9,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.runs import no_events
 from bovespa.cotahist import CotahistReader
 from bovespa.cotahist_archive import open_cotahist
-from bovespa.layout import RefinedPartition, Session, TradingDay
+from bovespa.layout import (
+    COMPACT_TABLE_NAMES,
+    PORTFOLIO_TABLE,
+    TRADING_TABLE,
+    Import,
+    RefinedPartition,
+    Session,
+    TradingDay,
+)
 from bovespa.portfolio_csv import parse_csv
 from bovespa.records import Provenance
 from bovespa.source_files import SourceFile
@@ -22,6 +31,9 @@ from s3_bucket_manager.trading_store import TradingStore
 from tests.until import until
 
 FINISHED = ("SUCCEEDED", "FAILED", "STOPPED", "TIMEOUT")
+
+_DELETED_AT_ONCE = 25
+"""The most partitions that Glue takes in one call."""
 
 
 @dataclass(frozen=True)
@@ -137,14 +149,44 @@ class Lake:
     def runs_of(self, session: Session | TradingDay) -> list[dict[str, Any]]:
         return [run for run in self.runs() if run["Arguments"].get("--sessions") == str(session)]
 
+    def start(self, *subjects: Session | TradingDay | Import | str, **arguments: str) -> str:
+        """Start a run, as an event would, and return its id."""
+        given = {"--sessions": ",".join(map(str, subjects))} | {f"--{name}": value for name, value in arguments.items()}
+        run_id: str = self.cloud.client("glue").start_job_run(JobName="bovespa-refine", Arguments=given)["JobRunId"]
+        return run_id
+
+    def outcome(self, run_id: str) -> tuple[str, str]:
+        """Wait for the end of a run and return its state and message."""
+        self.wait_until_idle()
+        run = self.cloud.client("glue").get_job_run(JobName="bovespa-refine", RunId=run_id)["JobRun"]
+        return run["JobRunState"], run["ErrorMessage"]
+
+    def refine(self, *subjects: Session | TradingDay | Import | str, **arguments: str) -> None:
+        """Run the job over *subjects*, successfully."""
+        assert self.outcome(self.start(*subjects, **arguments)) == ("SUCCEEDED", "")
+
+    def empty(self) -> None:
+        """Take away every object and every partition, as if nothing had ever arrived."""
+        self.wait_until_idle()
+        s3, glue = self.cloud.client("s3"), self.cloud.client("glue")
+        for bucket in (self.raw, self.refined):
+            for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+                if keys := [{"Key": item["Key"]} for item in page.get("Contents", ())]:
+                    s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+        for name in (PORTFOLIO_TABLE, *COMPACT_TABLE_NAMES, TRADING_TABLE):
+            table = {"DatabaseName": "bovespa", "TableName": name}
+            pages = glue.get_paginator("get_partitions").paginate(**table, ExcludeColumnSchema=True)
+            values = [{"Values": partition["Values"]} for page in pages for partition in page["Partitions"]]
+            for start in range(0, len(values), _DELETED_AT_ONCE):
+                some = values[start : start + _DELETED_AT_ONCE]
+                assert not glue.batch_delete_partition(**table, PartitionsToDelete=some).get("Errors")
+
 
 @contextlib.contextmanager
-def quiet_lake(*, faults: bool = False) -> Iterator[Lake]:
+def quiet_lake() -> Iterator[Lake]:
     """A lake of its own whose raw bucket tells nobody what arrives: the test starts the runs."""
-    with running_cloud(faults=faults) as cloud:
-        lake = Lake(cloud)
-        cloud.client("s3").put_bucket_notification_configuration(Bucket=lake.raw, NotificationConfiguration={})
-        yield lake
+    with running_cloud() as cloud, no_events(cloud):
+        yield Lake(cloud)
 
 
 def sha256(content: bytes) -> str:

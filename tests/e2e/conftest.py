@@ -44,10 +44,7 @@ def stored_history() -> Iterator[StoredHistory]:
             lake.store(content)
         for content in trading_days:
             lake.store_trading_day(content)
-        lake.cloud.client("glue").start_job_run(JobName="bovespa-refine", Arguments={"--sessions": "all"})
-        lake.wait_until_idle()
-        (run,) = lake.runs()
-        assert run["JobRunState"] == "SUCCEEDED", run["ErrorMessage"]
+        lake.refine("all")
         yield StoredHistory(lake, contents, trading_days, choices)
 
 

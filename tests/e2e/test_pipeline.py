@@ -188,8 +188,7 @@ def test_a_session_whose_raw_object_is_gone_disappears_with_its_next_run(lake: L
     first, second = (lake.store(content) for content in contents)
     lake.wait_until_refined(first, second)
     lake.cloud.client("s3").delete_object(Bucket=lake.raw, Key=first.raw_key)
-    lake.cloud.client("glue").start_job_run(JobName="bovespa-refine", Arguments={"--sessions": str(first)})
-    lake.wait_until_idle()
+    lake.refine(first)
     assert (lake.tickers_in_files(first), lake.tickers_in_catalog(first), lake.keys(first.receipts_prefix)) == (
         set(),
         set(),

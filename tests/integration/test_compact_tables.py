@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
-
-import pytest
 
 from bovespa.layout import COMPACT_TABLE_NAMES, CompactYear, Session
 from local.synthetic import synthetic_csv
 from tests.compact_reckoning import sector_rows, session_rows
-from tests.lake import Lake, quiet_lake
+from tests.lake import Lake
 from tests.reckoning import refined_rows
 
 INDEX = "IBEP"
@@ -19,17 +16,11 @@ LATE = dt.date(2024, 12, 26)
 PRESENT = [dt.date(2025, 1, day) for day in (2, 3)]
 
 
-@pytest.fixture(scope="module", name="quiet_lake")
-def _quiet_lake() -> Iterator[Lake]:
-    with quiet_lake() as lake:
-        yield lake
-
-
 def test_a_rebuild_merges_past_years_and_a_late_session_parts_them_again(quiet_lake: Lake) -> None:
     contents = [synthetic_csv(INDEX, day) for day in (*PAST, *PRESENT)]
     for content in contents:
         quiet_lake.store(content)
-    _run(quiet_lake, "all")
+    quiet_lake.refine("all")
 
     past = [CompactYear(table, INDEX, 2024) for table in COMPACT_TABLE_NAMES]
     present = [CompactYear(table, INDEX, 2025) for table in COMPACT_TABLE_NAMES]
@@ -43,12 +34,12 @@ def test_a_rebuild_merges_past_years_and_a_late_session_parts_them_again(quiet_l
 
     late = synthetic_csv(INDEX, LATE)
     quiet_lake.store(late)
-    _run(quiet_lake, str(Session(INDEX, LATE)))
+    quiet_lake.refine(Session(INDEX, LATE))
 
     assert {_location(quiet_lake, year) == year.sessions_prefix for year in past} == {True}
     _assert_tables_are_those_of(quiet_lake, [*contents, late])
 
-    _run(quiet_lake, "all")
+    quiet_lake.refine("all")
 
     assert all(_location(quiet_lake, year).startswith(year.merged_prefix) for year in past)
     _assert_tables_are_those_of(quiet_lake, [*contents, late])
@@ -59,24 +50,16 @@ def test_a_rebuild_withdraws_what_has_no_raw_object_any_more(quiet_lake: Lake) -
     contents = [synthetic_csv(index_code, day) for day in days]
     for content in contents:
         quiet_lake.store(content)
-    _run(quiet_lake, "all")
+    quiet_lake.refine("all")
     gone = Session(index_code, days[1])
     quiet_lake.cloud.client("s3").delete_object(Bucket=quiet_lake.raw, Key=gone.raw_key)
 
-    _run(quiet_lake, "all")
+    quiet_lake.refine("all")
 
     where = f"index_code = '{index_code}'"
     assert quiet_lake.rows(where) == refined_rows(contents[:1])
     assert quiet_lake.table("sessions", "index_code", "session_date", where=where) == session_rows(contents[:1])
     assert quiet_lake.keys(gone.receipts_prefix) == []
-
-
-def _run(lake: Lake, sessions: str) -> None:
-    glue = lake.cloud.client("glue")
-    run_id = glue.start_job_run(JobName="bovespa-refine", Arguments={"--sessions": sessions})["JobRunId"]
-    lake.wait_until_idle()
-    run = glue.get_job_run(JobName="bovespa-refine", RunId=run_id)["JobRun"]
-    assert run["JobRunState"] == "SUCCEEDED", run["ErrorMessage"]
 
 
 def _location(lake: Lake, year: CompactYear) -> str:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import io
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 
 from bovespa.calendar import trading_days_before
 from bovespa.imports import ImportManifest
@@ -19,23 +17,8 @@ from bovespa.portfolio import View
 from bovespa.portfolio_csv import serialise_csv
 from local.synthetic import synthetic_csv, synthetic_portfolio
 from tests import reckoning
-from tests.lake import Lake, quiet_lake
+from tests.lake import Lake
 from tests.until import until
-
-
-@pytest.fixture(scope="module", name="quiet_lake")
-def _quiet_lake() -> Iterator[Lake]:
-    with quiet_lake() as lake:
-        yield lake
-
-
-def refine(lake: Lake, *sessions: Session, **arguments: str) -> tuple[str, str]:
-    """Run the job over *sessions* and return its state and message."""
-    given = {"--sessions": ",".join(map(str, sessions))} | {f"--{name}": value for name, value in arguments.items()}
-    run_id = lake.cloud.client("glue").start_job_run(JobName="bovespa-refine", Arguments=given)["JobRunId"]
-    lake.wait_until_idle()
-    run = lake.cloud.client("glue").get_job_run(JobName="bovespa-refine", RunId=run_id)["JobRun"]
-    return run["JobRunState"], run["ErrorMessage"]
 
 
 def test_a_raw_object_with_other_types_fails_the_run_and_publishes_nothing(quiet_lake: Lake) -> None:
@@ -47,7 +30,7 @@ def test_a_raw_object_with_other_types_fails_the_run_and_publishes_nothing(quiet
     sink = io.BytesIO()
     pq.write_table(drifted, sink)
     s3.put_object(Bucket=quiet_lake.raw, Key=session.raw_key, Body=sink.getvalue())
-    state, message = refine(quiet_lake, session)
+    state, message = quiet_lake.outcome(quiet_lake.start(session))
     assert state == "FAILED"
     assert "UnexpectedRawSchema" in message
     assert "participation_pct: double" in message
@@ -60,7 +43,7 @@ def test_foreign_objects_under_a_sessions_prefix_are_removed(quiet_lake: Lake) -
     s3 = quiet_lake.cloud.client("s3")
     leftover = f"{session.refined_prefix}ticker=ZZZZ3/part-00000.snappy.parquet"
     s3.put_object(Bucket=quiet_lake.refined, Key=leftover, Body=b"left behind by another writer")
-    assert refine(quiet_lake, session) == ("SUCCEEDED", "")
+    quiet_lake.refine(session)
     assert leftover not in quiet_lake.keys(session.refined_prefix)
     assert quiet_lake.rows("index_code = 'IMAT'") == reckoning.refined_rows([content])
 
@@ -68,7 +51,7 @@ def test_foreign_objects_under_a_sessions_prefix_are_removed(quiet_lake: Lake) -
 def test_partitions_that_disagree_with_the_session_or_the_table_are_mended(quiet_lake: Lake) -> None:
     content = synthetic_csv("IGCX", dt.date(2025, 2, 3))
     session = quiet_lake.store(content)
-    assert refine(quiet_lake, session) == ("SUCCEEDED", "")
+    quiet_lake.refine(session)
     glue = quiet_lake.cloud.client("glue")
     names = {"DatabaseName": "bovespa", "TableName": "portfolio"}
     first, second, third, *_ = sorted(quiet_lake.tickers_in_catalog(session))
@@ -89,7 +72,7 @@ def test_partitions_that_disagree_with_the_session_or_the_table_are_mended(quiet
     glue.delete_partition(**names, PartitionValues=[*values, third])
     glue.batch_create_partition(**names, PartitionInputList=[stray])
 
-    assert refine(quiet_lake, session) == ("SUCCEEDED", "")
+    quiet_lake.refine(session)
     assert quiet_lake.tickers_in_catalog(session) == quiet_lake.tickers_in_files(session)
     assert [described(first), described(second)] == sound
 
@@ -99,21 +82,18 @@ def test_a_run_over_an_import_refines_the_sessions_of_its_manifest(quiet_lake: L
     sessions = tuple(quiet_lake.store(content) for content in contents)
     manifest = ImportManifest(Import("20250205T120000Z-0f"), sessions, dt.datetime(2025, 2, 5, 12, tzinfo=dt.UTC))
     quiet_lake.cloud.client("s3").put_object(Bucket=quiet_lake.raw, Key=manifest.made_by.key, Body=manifest.to_json())
-    quiet_lake.cloud.client("glue").start_job_run(
-        JobName="bovespa-refine", Arguments={"--sessions": str(manifest.made_by)}
-    )
-    quiet_lake.wait_until_idle()
+    quiet_lake.refine(manifest.made_by)
     assert quiet_lake.rows("index_code = 'IGCT'") == reckoning.refined_rows(contents)
 
 
 def test_a_second_run_writes_no_object_again(quiet_lake: Lake) -> None:
     session = quiet_lake.store(synthetic_csv("IEEX", dt.date(2025, 2, 3)))
-    assert refine(quiet_lake, session, correlation_id="desk-7") == ("SUCCEEDED", "")
+    quiet_lake.refine(session, correlation_id="desk-7")
     data = ("portfolio/", "holdings/", "sessions/", "sectors/")
     before, registered = [quiet_lake.versions(prefix) for prefix in data], parameters(quiet_lake, session)
     assert [one["correlation_id"] for one in registered] == ["desk-7"] * len(registered)
     # Who asks does not matter: the receipt names the newest run, and nothing else is touched.
-    assert refine(quiet_lake, session, correlation_id="desk-8") == ("SUCCEEDED", "")
+    quiet_lake.refine(session, correlation_id="desk-8")
     assert [quiet_lake.versions(prefix) for prefix in data] == before
     assert parameters(quiet_lake, session) == registered
     (receipt,) = quiet_lake.keys(session.receipts_prefix)
@@ -137,15 +117,12 @@ def test_an_object_that_changes_during_a_run_makes_the_run_start_over(quiet_lake
     old = serialise_csv(synthetic_portfolio("IMOB", second.session_date, View.CODE))
     late = synthetic_csv("IMOB", first.session_date)
     quiet_lake.store(old)
-    glue = quiet_lake.cloud.client("glue")
-    run_id = glue.start_job_run(JobName="bovespa-refine", Arguments={"--sessions": str(second)})["JobRunId"]
+    run_id = quiet_lake.start(second)
     log = quiet_lake.cloud.work_dir / f"run-{run_id}.log"
     # The job says so when it has listed the raw objects and is about to read them.
     until(lambda: log.exists() and "refining" in log.read_text(encoding="utf-8"), timeout_s=60)
     quiet_lake.store(late)
-    quiet_lake.wait_until_idle()
-    run = glue.get_job_run(JobName="bovespa-refine", RunId=run_id)["JobRun"]
-    assert (run["JobRunState"], run["ErrorMessage"]) == ("SUCCEEDED", "")
+    assert quiet_lake.outcome(run_id) == ("SUCCEEDED", "")
     assert "starting over" in log.read_text(encoding="utf-8")
     expected = reckoning.refined_rows([late, old])
     assert quiet_lake.rows("index_code = 'IMOB'") == {
@@ -154,9 +131,5 @@ def test_an_object_that_changes_during_a_run_makes_the_run_start_over(quiet_lake
 
 
 def test_a_run_for_something_that_is_no_session_fails_with_the_reason(quiet_lake: Lake) -> None:
-    run_id = quiet_lake.cloud.client("glue").start_job_run(
-        JobName="bovespa-refine", Arguments={"--sessions": "IBOV/2025-02-30"}
-    )["JobRunId"]
-    quiet_lake.wait_until_idle()
-    run = quiet_lake.cloud.client("glue").get_job_run(JobName="bovespa-refine", RunId=run_id)["JobRun"]
-    assert (run["JobRunState"], run["ErrorMessage"]) == ("FAILED", "InvalidRequest: '2025-02-30' is not a date.")
+    outcome = quiet_lake.outcome(quiet_lake.start("IBOV/2025-02-30"))
+    assert outcome == ("FAILED", "InvalidRequest: '2025-02-30' is not a date.")

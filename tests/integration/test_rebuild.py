@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bovespa.calendar import trading_days
-from bovespa.layout import CompactYear, RefinedPartition, Session, TradingDay
+from bovespa.layout import CompactYear, RefinedPartition, Session
 from bovespa.portfolio import View
 from bovespa.portfolio_csv import parse_csv, serialise_csv
 from bovespa.session_state import State
@@ -30,7 +30,7 @@ from local.cloud_faults import CloudFault, CloudFaults
 from local.synthetic import synthetic_csv
 from local.synthetic_trading import synthetic_cotahist
 from s3_bucket_manager.session_states import SessionStates
-from tests.lake import Lake, quiet_lake
+from tests.lake import Lake
 from tests.until import until
 
 INDEX = "IBLV"
@@ -45,20 +45,19 @@ TABLES = ["portfolio", "holdings", "sessions", "sectors", "trading"]
 
 
 @pytest.fixture(scope="module", name="lake")
-def _lake() -> Iterator[Lake]:
+def _lake(quiet_lake: Lake) -> Lake:
     """A lake to which history came as it does in life: out of order, corrected, late, withdrawn."""
-    with quiet_lake(faults=True) as lake:
-        for days in ((DAYS[6], DAYS[2]), (DAYS[0],), (DAYS[9], DAYS[4], DAYS[5])):
-            refine(lake, *(lake.store(synthetic_csv(INDEX, day)) for day in days))
-        by_code = lake.store(synthetic_csv(INDEX, DAYS[7], View.CODE))
-        corrected = lake.store(without_last_share(synthetic_csv(INDEX, DAYS[2])))
-        refine(lake, by_code, corrected)
-        late = lake.store(synthetic_csv(INDEX, DAYS[1]))
-        withdrawn = Session(INDEX, DAYS[4])
-        lake.cloud.client("s3").delete_object(Bucket=lake.raw, Key=withdrawn.raw_key)
-        refine(lake, late, withdrawn)
-        refine(lake, *(lake.store_trading_day(synthetic_cotahist(day)) for day in TRADING_DAYS))
-        yield lake
+    for days in ((DAYS[6], DAYS[2]), (DAYS[0],), (DAYS[9], DAYS[4], DAYS[5])):
+        quiet_lake.refine(*(quiet_lake.store(synthetic_csv(INDEX, day)) for day in days))
+    by_code = quiet_lake.store(synthetic_csv(INDEX, DAYS[7], View.CODE))
+    corrected = quiet_lake.store(without_last_share(synthetic_csv(INDEX, DAYS[2])))
+    quiet_lake.refine(by_code, corrected)
+    late = quiet_lake.store(synthetic_csv(INDEX, DAYS[1]))
+    withdrawn = Session(INDEX, DAYS[4])
+    quiet_lake.cloud.client("s3").delete_object(Bucket=quiet_lake.raw, Key=withdrawn.raw_key)
+    quiet_lake.refine(late, withdrawn)
+    quiet_lake.refine(*(quiet_lake.store_trading_day(synthetic_cotahist(day)) for day in TRADING_DAYS))
+    return quiet_lake
 
 
 def without_last_share(content: bytes) -> bytes:
@@ -73,15 +72,6 @@ def without_last_share(content: bytes) -> bytes:
         for one in sorted((first, *middle), key=lambda one: one.ticker)
     )
     return serialise_csv(replace(portfolio, view=View.CODE, holdings=holdings, total_theoretical_quantity=total))
-
-
-def refine(lake: Lake, *sessions: Session | TradingDay) -> None:
-    glue = lake.cloud.client("glue")
-    arguments = {"--sessions": ",".join(map(str, sessions))}
-    run_id = glue.start_job_run(JobName="bovespa-refine", Arguments=arguments)["JobRunId"]
-    lake.wait_until_idle()
-    run = glue.get_job_run(JobName="bovespa-refine", RunId=run_id)["JobRun"]
-    assert run["JobRunState"] == "SUCCEEDED", run["ErrorMessage"]
 
 
 def start(lake: Lake, *arguments: str) -> subprocess.Popen[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,16 +20,9 @@ from bovespa.layout import CompactYear, Import, Session, TradingDay
 from local.synthetic import synthetic_csv
 from local.synthetic_trading import synthetic_cotahist
 from tests import reckoning
-from tests.lake import Lake, quiet_lake
+from tests.lake import Lake
 from tests.trading_reckoning import refined_rows, session_rows, trading_rows
 from tests.until import until
-
-
-@pytest.fixture(scope="module", name="quiet_lake")
-def _quiet_lake() -> Iterator[Lake]:
-    with quiet_lake() as lake:
-        yield lake
-
 
 SPLIT = dt.date(2024, 2, 29)
 """On this day one share of UTIL is split into three."""
@@ -58,7 +51,7 @@ def test_any_order_of_arrival_gives_the_tables_of_the_reckoning(
             else:
                 texts[day] = synthetic_cotahist(day)
                 subjects.append(quiet_lake.store_trading_day(texts[day]))
-        _run(quiet_lake, ",".join(map(str, subjects)))
+        quiet_lake.refine(*subjects)
     rows = _assert_tables_are_those_of(quiet_lake, index_code, contents.values(), texts.values())
     # The split is not taken for a loss: what is left of it is the day's own movement.
     (of_split,) = [row for row in rows if row["quantity_change_cause"] == "corporate_action"]
@@ -74,25 +67,25 @@ def test_a_trading_day_is_corrected_and_withdrawn(quiet_lake: Lake) -> None:
     for content in contents:
         quiet_lake.store(content)
     stored = [quiet_lake.store_trading_day(text) for text in texts]
-    _run(quiet_lake, ",".join(map(str, stored)))
+    quiet_lake.refine(*stored)
     _assert_tables_are_those_of(quiet_lake, index_code, contents, texts)
 
     # A member that B3 recorded by mistake on the last day keeps the close of the day before; one of all days has none.
     silent, unknown, *_ = sorted(row["Código"] for row in reckoning.read(contents[0]).rows)
     texts[2] = _without(texts[2], silent)
-    _run(quiet_lake, str(quiet_lake.store_trading_day(texts[2])))
+    quiet_lake.refine(quiet_lake.store_trading_day(texts[2]))
     rows = _assert_tables_are_those_of(quiet_lake, index_code, contents, texts)
     assert [row["close_price_date"] for row in rows if row["trades"] == "0"] == [str(days[1])]
     for position, text in enumerate(texts):
         texts[position] = _without(text, unknown)
         quiet_lake.store_trading_day(texts[position])
-    _run(quiet_lake, ",".join(map(str, stored)))
+    quiet_lake.refine(*stored)
     rows = _assert_tables_are_those_of(quiet_lake, index_code, contents, texts)
     assert {row["closing_participation_pct"] for row in rows} == {None}
 
     for day in stored:
         quiet_lake.cloud.client("s3").delete_object(Bucket=quiet_lake.raw, Key=day.raw_key)
-    _run(quiet_lake, "all")
+    quiet_lake.refine("all")
     _assert_tables_are_those_of(quiet_lake, index_code, contents, ())
     assert [key for day in stored for key in quiet_lake.keys(day.receipts_prefix)] == []
     assert quiet_lake.keys(CompactYear.of("trading", stored[0]).sessions_prefix) == []
@@ -112,11 +105,11 @@ def test_an_import_brings_sessions_and_trading_days_in_one_run_and_a_rebuild_mer
         trading_days=tuple(quiet_lake.store_trading_day(text) for text in texts),
     )
     quiet_lake.cloud.client("s3").put_object(Bucket=quiet_lake.raw, Key=manifest.made_by.key, Body=manifest.to_json())
-    _run(quiet_lake, str(manifest.made_by))
+    quiet_lake.refine(manifest.made_by)
     _assert_tables_are_those_of(quiet_lake, index_code, contents, texts)
     assert all(len(quiet_lake.keys(day.receipts_prefix)) == 1 for day in manifest.trading_days)
 
-    _run(quiet_lake, "all")
+    quiet_lake.refine("all")
     year = CompactYear("trading", None, 2021)
     partition = quiet_lake.cloud.client("glue").get_partition(
         DatabaseName="bovespa", TableName="trading", PartitionValues=["2021"]
@@ -130,8 +123,7 @@ def test_a_trading_day_that_comes_during_a_sessions_run_is_in_what_the_run_leave
     day = dt.date(2022, 6, 1)
     content, text = synthetic_csv("INDX", day), synthetic_cotahist(day)
     session = quiet_lake.store(content)
-    glue = quiet_lake.cloud.client("glue")
-    run_id = glue.start_job_run(JobName="bovespa-refine", Arguments={"--sessions": str(session)})["JobRunId"]
+    run_id = quiet_lake.start(session)
     log = quiet_lake.cloud.work_dir / f"run-{run_id}.log"
     # The job says so when it has listed the raw objects and is about to read them.
     until(lambda: log.exists() and "refining" in log.read_text(encoding="utf-8"), timeout_s=60)
@@ -151,7 +143,7 @@ def test_a_raw_trading_day_with_other_types_fails_the_run_and_publishes_nothing(
     sink = io.BytesIO()
     pq.write_table(drifted, sink)
     s3.put_object(Bucket=quiet_lake.raw, Key=day.raw_key, Body=sink.getvalue())
-    state, message = _outcome(quiet_lake, str(day))
+    state, message = quiet_lake.outcome(quiet_lake.start(day))
     assert state == "FAILED"
     assert "UnexpectedRawSchema" in message
     assert "close_price_brl: double" in message
@@ -170,18 +162,6 @@ def _without(text: bytes, ticker: str) -> bytes:
     kept = [line for line in records if (line[12:24].decode().strip(), line[24:27]) != (ticker, b"010")]
     assert len(kept) == len(records) - 1
     return whole_file(dt.date.fromisoformat(header[23:31].decode()), kept)
-
-
-def _run(lake: Lake, sessions: str) -> None:
-    assert _outcome(lake, sessions) == ("SUCCEEDED", "")
-
-
-def _outcome(lake: Lake, sessions: str) -> tuple[str, str]:
-    glue = lake.cloud.client("glue")
-    run_id = glue.start_job_run(JobName="bovespa-refine", Arguments={"--sessions": sessions})["JobRunId"]
-    lake.wait_until_idle()
-    run = glue.get_job_run(JobName="bovespa-refine", RunId=run_id)["JobRun"]
-    return run["JobRunState"], run["ErrorMessage"]
 
 
 def _assert_tables_are_those_of(
