@@ -19,7 +19,6 @@ from benchmarks.way_loop import Target
 from bovespa.errors import BovespaError
 from local.cloud import PROJECT, Cloud
 from local.glue_runs import start_worker
-from local.spark_archive import archive_path
 
 Write = Callable[[Path], None]
 """Writes the rows of one Parquet file and makes them visible."""
@@ -64,8 +63,7 @@ def spark_scripts(cloud: Cloud) -> Iterator[Callable[[Path, Sequence[str]], None
     """
     with tempfile.TemporaryDirectory(prefix="bench-spark-") as folder:
         log = Path(folder) / "script.log"
-        option = f"-XX:SharedArchiveFile={archive_path()}"
-        with contextlib.closing(start_worker(cloud.endpoint_url, Path(folder), class_option=option)) as worker:
+        with contextlib.closing(start_worker(cloud.endpoint_url, Path(folder))) as worker:
 
             def run(script: Path, argv: Sequence[str]) -> None:
                 request = {"script": str(script), "argv": list(argv), "py_files": [], "log": str(log)}

@@ -14,7 +14,6 @@ from faults.matrix import ChainFault
 from faults.scene import Scene, refined_puts, require, until
 from local.cloud_faults import CloudFault
 from local.glue_runs import run_of_the_checkout, start_worker
-from local.spark_archive import archive_path
 
 
 def _killed_on_a_new_session(scene: Scene) -> None:
@@ -90,7 +89,7 @@ def _two_runs_at_once(scene: Scene) -> None:
 
 
 def _run_beside(scene: Scene, sessions: str, folder: Path) -> str | None:
-    worker = start_worker(scene.cloud.endpoint_url, folder, class_option=f"-XX:SharedArchiveFile={archive_path()}")
+    worker = start_worker(scene.cloud.endpoint_url, folder)
     request = run_of_the_checkout(scene.cloud.outputs, sessions, folder / "run.log")
     try:
         return worker.run(request, deadline=monotonic() + 120, stopped=threading.Event(), run={})

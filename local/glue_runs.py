@@ -28,7 +28,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local.aws_environment import aws_environment
 from local.enforcement import Credentials, JobSession
-from local.spark_archive import archive_path
 from local.spark_settings import spark_properties, write_properties
 
 log = logging.getLogger(__name__)
@@ -228,10 +227,7 @@ class GlueSparkRunner:
             raise
 
     def _start_worker(self) -> SparkWorker:
-        option = f"-XX:SharedArchiveFile={archive_path()}"
-        return start_worker(
-            self._endpoint_url, self._work_dir, class_option=option, credentials=self._session.credentials
-        )
+        return start_worker(self._endpoint_url, self._work_dir, credentials=self._session.credentials)
 
     def _drop_worker(self) -> None:
         if self._worker is not None:
@@ -262,14 +258,14 @@ class GlueSparkRunner:
 
 
 def start_worker(
-    endpoint_url: str, work_dir: Path, *, class_option: str, credentials: Credentials | None = None
+    endpoint_url: str, work_dir: Path, *, class_option: str | None = None, credentials: Credentials | None = None
 ) -> SparkWorker:
     """Start a Spark process whose `s3://` is the cloud at *endpoint_url*; it gets ready in the background.
 
     Args:
         endpoint_url: Where the local cloud is.
         work_dir: Folder of scratch files and logs.
-        class_option: The JVM's option that reads or writes the class archive.
+        class_option: As of `local.spark_settings.spark_properties`.
         credentials: As whom it calls; None for the operator.
     """
     properties = work_dir / "spark.properties"

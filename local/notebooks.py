@@ -34,7 +34,6 @@ from local.notebook_lake import (
     write_synthetic_trading_days,
 )
 from local.notebook_pages import write_pages
-from local.spark_archive import archive_path
 from local.spark_settings import spark_properties, write_properties
 
 NOTEBOOKS = PROJECT / "notebooks"
@@ -178,8 +177,7 @@ def _kernel_manager(kernel_dir: Path) -> AsyncKernelManager:
 
 
 def _environment(endpoint_url: str, kernel_dir: Path) -> Mapping[str, str]:
-    option = f"-XX:SharedArchiveFile={archive_path()}"
-    properties = spark_properties(endpoint_url, kernel_dir, class_option=option)
+    properties = spark_properties(endpoint_url, kernel_dir)
     # Some thousand rows: with the usual 200 tasks a shuffle, starting tasks would be most of the work.
     properties["spark.sql.shuffle.partitions"] = "2"
     write_properties(properties, kernel_dir / "spark.properties")

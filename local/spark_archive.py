@@ -10,25 +10,19 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import hashlib
-import importlib.util
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bovespa.portfolio_csv import serialise_csv
 from bovespa.records import Provenance
-from local.spark_settings import require_java, s3a_jars
+from local.cloud import Cloud, running_cloud
+from local.glue_runs import run_of_the_checkout, start_worker
+from local.spark_settings import archive_path
 from local.synthetic import synthetic_portfolio
 from s3_bucket_manager.manager import RawStore
-
-if TYPE_CHECKING:
-    from local.cloud import Cloud
 
 _INDEX_CODE, _SESSION_DATE = "UTIL", dt.date(2025, 2, 3)
 _READER = """
@@ -38,21 +32,7 @@ from pyspark.sql import SparkSession
 rows = SparkSession.builder.getOrCreate().read.parquet(sys.argv[1])
 rows.groupBy("ticker").sum("participation_pct").orderBy("ticker").toPandas()
 """
-_REHEARSED = "a run of the job, which compiles nothing, and a reader"
-"""What the classes were loaded by; other words make another archive."""
 _BUILD_TIMEOUT_S = 180.0
-
-
-@cache
-def archive_path() -> Path:
-    """Return where the archive of this Java and these jars lies, whether it is built or not."""
-    java = subprocess.run([require_java(), "-version"], capture_output=True, check=True)  # noqa: S603
-    spec = importlib.util.find_spec("pyspark")
-    folder = Path(spec.origin).parent / "jars" if spec and spec.origin else Path()
-    jars = [*sorted(folder.glob("*.jar")), *s3a_jars()]
-    listing = "\n".join([_REHEARSED, *(f"{jar} {jar.stat().st_size}" for jar in jars)])
-    digest = hashlib.sha256(java.stderr + listing.encode()).hexdigest()[:16]
-    return Path(sys.prefix) / f"spark-classes-{digest}.jsa"
 
 
 def build(path: Path) -> None:
@@ -61,10 +41,6 @@ def build(path: Path) -> None:
     Raises:
         RuntimeError: The run failed, or the JVM wrote no archive; the message shows the last words.
     """
-    # Imported here, because they lead back to this module.
-    from local.cloud import running_cloud  # noqa: PLC0415
-    from local.glue_runs import run_of_the_checkout, start_worker  # noqa: PLC0415
-
     for outdated in path.parent.glob("spark-classes-*.jsa"):
         outdated.unlink()
     with tempfile.TemporaryDirectory(prefix="bovespa-archive-") as folder, running_cloud(warm=False) as cloud:

@@ -5,12 +5,19 @@ Everything is handed over in a properties file through `PYSPARK_SUBMIT_ARGS`, so
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
 import shutil
+import subprocess
+import sys
+from functools import cache
 from pathlib import Path
 
 from bovespa.errors import ConfigurationError
+
+_CLASSES_LOADED_BY = "a run of the job, which compiles nothing, and a reader"
+"""What the class archive was made by (`local.spark_archive`); other words make another archive."""
 
 _JAR_PATTERNS = ("hadoop-aws-*.jar", "aws-java-sdk-bundle-*.jar")
 
@@ -46,13 +53,25 @@ def s3a_jars() -> list[Path]:
     return jars
 
 
-def spark_properties(endpoint_url: str, work_dir: Path, *, class_option: str) -> dict[str, str]:
+@cache
+def archive_path() -> Path:
+    """Return where the class archive of this Java and these jars lies, whether it is built or not."""
+    java = subprocess.run([require_java(), "-version"], capture_output=True, check=True)  # noqa: S603
+    spec = importlib.util.find_spec("pyspark")
+    folder = Path(spec.origin).parent / "jars" if spec and spec.origin else Path()
+    jars = [*sorted(folder.glob("*.jar")), *s3a_jars()]
+    listing = "\n".join([_CLASSES_LOADED_BY, *(f"{jar} {jar.stat().st_size}" for jar in jars)])
+    digest = hashlib.sha256(java.stderr + listing.encode()).hexdigest()[:16]
+    return Path(sys.prefix) / f"spark-classes-{digest}.jsa"
+
+
+def spark_properties(endpoint_url: str, work_dir: Path, *, class_option: str | None = None) -> dict[str, str]:
     """Return Spark's properties for jobs.
 
     Args:
         endpoint_url: Where the local cloud is.
         work_dir: Folder of scratch files.
-        class_option: The JVM's option that reads or writes the class archive.
+        class_option: The JVM's option that reads or writes a class archive; None reads the one that set-up has built.
     """
     jvm_options = " ".join(
         (
@@ -61,7 +80,7 @@ def spark_properties(endpoint_url: str, work_dir: Path, *, class_option: str) ->
             "-XX:+UseSerialGC",
             "-XX:-UsePerfData",  # it leaves a file in /tmp when the JVM is killed
             "-Xshare:auto",
-            class_option,
+            class_option or f"-XX:SharedArchiveFile={archive_path()}",
             f"-Djava.io.tmpdir={work_dir}",
             f"-Dderby.system.home={work_dir}",
         )
