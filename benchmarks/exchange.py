@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from sqlglot import exp
 
-from local.athena_parser import parse_query
+from local.athena_server.parser import parse_query
 
 _EXCHANGED = "holdings"
 _KEYS = ("index_code", "ticker", "session_date")

@@ -84,7 +84,8 @@ async def _serve(
     # The emulator has read it; the Lambda process would inherit it, and its logger would leave out what AWS keeps.
     del os.environ["LOG_LEVEL"]
 
-    from local import athena_engine, athena_named_queries, glue_catalog, s3_listing  # noqa: PLC0415
+    from local import glue_catalog, s3_listing  # noqa: PLC0415
+    from local.athena_server import engine, named_queries  # noqa: PLC0415
     from local.cloud_faults import with_faults  # noqa: PLC0415
     from local.cloud_state import StateKeeper, saving  # noqa: PLC0415
     from local.enforcement import over_tls  # noqa: PLC0415
@@ -96,8 +97,8 @@ async def _serve(
     install(runner)
     partitions = glue_catalog.install()
     s3_listing.install()
-    athena_engine.install()
-    athena_named_queries.install()
+    engine.install()
+    named_queries.install()
     if warm:
         threading.Thread(target=runner.warm_up, daemon=True).start()
     stop = asyncio.Event()

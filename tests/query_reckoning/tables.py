@@ -12,9 +12,9 @@ import pyarrow as pa
 
 from glue.schema import COMPACT_TABLES, TRADING
 from infrastructure.athena_queries import views
-from local.athena_queries import View, translate
-from local.athena_run import Answer, run_query
-from local.athena_types import SqlType, hive_type
+from local.athena_server.queries import View, translate
+from local.athena_server.run import Answer, run_query
+from local.athena_server.sql_types import SqlType, hive_type
 from tests.compact_reckoning import sector_rows
 from tests.trading_reckoning import refined_rows, session_rows, trading_rows
 

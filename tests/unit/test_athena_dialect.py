@@ -10,11 +10,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from local.athena_errors import StatementFailed
-from local.athena_queries import View
-from local.athena_run import Answer, run_query
-from local.athena_scope import TableUse
-from local.athena_types import (
+from local.athena_server.errors import StatementFailed
+from local.athena_server.queries import View
+from local.athena_server.run import Answer, run_query
+from local.athena_server.scope import TableUse
+from local.athena_server.sql_types import (
     BIGINT,
     BOOLEAN,
     DATE,

@@ -23,7 +23,7 @@ from benchmarks.targets import Target
 from benchmarks.walls import CommandFailed, wall_s
 from benchmarks.way_loop import PARTITION_KEYS
 from glue.schema import PARTITION_COLUMNS
-from local.athena_parser import parse_query
+from local.athena_server.parser import parse_query
 from local.request_log import logged
 
 LINES = """\

@@ -12,10 +12,10 @@ from infrastructure.compare import EXAMPLES, KEYS, Comparison, Difference, compa
 from infrastructure.rebuild import AsideReport
 from infrastructure.scratch import ScratchNames
 from infrastructure.template import TEMPLATE, read
-from local.athena_catalog import GlueTable
-from local.athena_run import run_query
-from local.athena_scope import TableUse
-from local.athena_types import INTEGER, VARCHAR
+from local.athena_server.catalog import GlueTable
+from local.athena_server.run import run_query
+from local.athena_server.scope import TableUse
+from local.athena_server.sql_types import INTEGER, VARCHAR
 
 COLUMNS = ("index_code", "session_date", "sector", "subsector", "holdings")
 KINDS = (VARCHAR, VARCHAR, VARCHAR, VARCHAR, INTEGER)

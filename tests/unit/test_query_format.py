@@ -29,9 +29,9 @@ from infrastructure.athena_queries import (
     words,
 )
 from infrastructure.template import TEMPLATE, read
-from local.athena_catalog import read_table
-from local.athena_queries import Catalog, translate
-from local.athena_queries import View as StoredView
+from local.athena_server.catalog import read_table
+from local.athena_server.queries import Catalog, translate
+from local.athena_server.queries import View as StoredView
 
 TITLE = "-- Which shares are there?\n"
 BLOCK = """\

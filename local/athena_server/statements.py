@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from local.athena_errors import StatementFailed, not_supported
+from local.athena_server.errors import StatementFailed, not_supported
 
 _NAME = r'(?:"[^"]+"|`[^`]+`|[A-Za-z_][A-Za-z0-9_]*)'
 _TABLE = rf"(?P<table>{_NAME}(?:\s*\.\s*{_NAME})*)"

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from local.athena_errors import StatementFailed, not_supported
-from local.athena_types import SqlType
+from local.athena_server.errors import StatementFailed, not_supported
+from local.athena_server.sql_types import SqlType
 
 Node = Any
 """A node of sqlglot's syntax tree."""

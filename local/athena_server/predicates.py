@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from local.athena_errors import StatementFailed
-from local.athena_scope import Condition, Node, Scope
-from local.athena_types import SqlType
+from local.athena_server.errors import StatementFailed
+from local.athena_server.scope import Condition, Node, Scope
+from local.athena_server.sql_types import SqlType
 
 if TYPE_CHECKING:
-    from local.athena_expressions import Expressions
+    from local.athena_server.expressions import Expressions
 
 _OPERATORS: dict[type, str] = {exp.EQ: "=", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">="}
 _MIRRORED = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}

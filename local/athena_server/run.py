@@ -12,11 +12,11 @@ import duckdb
 import pyarrow as pa
 from duckdb.func import FunctionNullHandling
 
-from local.athena_errors import StatementFailed, not_supported
-from local.athena_queries import Catalog, translate
-from local.athena_scope import TableUse, Translation
-from local.athena_types import SqlType, text_of
-from local.athena_values import failure_in
+from local.athena_server.errors import StatementFailed, not_supported
+from local.athena_server.queries import Catalog, translate
+from local.athena_server.scope import TableUse, Translation
+from local.athena_server.sql_types import SqlType, text_of
+from local.athena_server.values import failure_in
 
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     # DuckDB would look for Python variables with the name of an unknown table.

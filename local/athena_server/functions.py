@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from local import athena_values as values
-from local.athena_casts import (
+from local.athena_server import values
+from local.athena_server.casts import (
     arithmetic,
     cast,
     coerced,
@@ -16,9 +16,20 @@ from local.athena_casts import (
     failing,
     unified,
 )
-from local.athena_errors import StatementFailed, not_supported
-from local.athena_scope import Sql, Translation, converted, quoted
-from local.athena_types import BIGINT, BOOLEAN, DATE, DOUBLE, INTEGER, TIMESTAMP, VARCHAR, SqlType, array, decimal
+from local.athena_server.errors import StatementFailed, not_supported
+from local.athena_server.scope import Sql, Translation, converted, quoted
+from local.athena_server.sql_types import (
+    BIGINT,
+    BOOLEAN,
+    DATE,
+    DOUBLE,
+    INTEGER,
+    TIMESTAMP,
+    VARCHAR,
+    SqlType,
+    array,
+    decimal,
+)
 
 Maker = Callable[[Translation, list[Sql]], Sql]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from local import athena_values as values
-from local.athena_casts import cast, coerced
-from local.athena_errors import StatementFailed, not_supported
-from local.athena_functions import unexpected
-from local.athena_scope import Sql, Translation, converted
-from local.athena_types import BIGINT, BOOLEAN, DOUBLE, REAL, VARCHAR, SqlType, array, decimal
+from local.athena_server import values
+from local.athena_server.casts import cast, coerced
+from local.athena_server.errors import StatementFailed, not_supported
+from local.athena_server.functions import unexpected
+from local.athena_server.scope import Sql, Translation, converted
+from local.athena_server.sql_types import BIGINT, BOOLEAN, DOUBLE, REAL, VARCHAR, SqlType, array, decimal
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from sqlglot.dialects.trino import Trino
 from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
-from local.athena_errors import StatementFailed
-from local.athena_scope import Node
+from local.athena_server.errors import StatementFailed
+from local.athena_server.scope import Node
 
 _OTHER_DIALECTS = frozenset(
     {

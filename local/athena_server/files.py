@@ -12,9 +12,9 @@ from typing import Any, Protocol
 import pyarrow as pa
 from pyarrow import parquet
 
-from local.athena_catalog import GlueTable, Partition
-from local.athena_errors import StatementFailed
-from local.athena_types import SqlType
+from local.athena_server.catalog import GlueTable, Partition
+from local.athena_server.errors import StatementFailed
+from local.athena_server.sql_types import SqlType
 
 _CACHE_BYTES = 256 * 1024 * 1024
 

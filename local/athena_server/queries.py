@@ -11,13 +11,13 @@ from typing import Any, Protocol
 
 from sqlglot import exp
 
-from local import athena_predicates
-from local.athena_casts import cast, unified
-from local.athena_errors import StatementFailed, not_supported
-from local.athena_expressions import Expressions, direction
-from local.athena_parser import parse_query
-from local.athena_scope import Field, Grouping, Node, Scope, Sql, TableUse, Translation, only
-from local.athena_types import BIGINT, SqlType, common_type
+from local.athena_server import predicates
+from local.athena_server.casts import cast, unified
+from local.athena_server.errors import StatementFailed, not_supported
+from local.athena_server.expressions import Expressions, direction
+from local.athena_server.parser import parse_query
+from local.athena_server.scope import Field, Grouping, Node, Scope, Sql, TableUse, Translation, only
+from local.athena_server.sql_types import BIGINT, SqlType, common_type
 
 _DEEPEST_VIEW = 20
 
@@ -176,7 +176,7 @@ class Queries:
         if node.args.get("where") is not None:
             condition = node.args["where"].this
             where = f" WHERE {self._expressions.condition(condition, scope, 'WHERE').text}"
-            athena_predicates.push(condition, scope, self._expressions)
+            predicates.push(condition, scope, self._expressions)
         scope.aggregates_refused = "GROUP BY clause"
         body = f" FROM {source.text}{where}" if source.text else where
         outputs_nodes = self._expanded(node, source)
@@ -663,7 +663,7 @@ class Queries:
         condition = self._expressions.condition(on, scope, "JOIN ON")
         # The condition of an outer join removes rows of one side only.
         pushed = {"": scope.fields, "LEFT": list(right.fields), "RIGHT": list(left.fields), "FULL": []}[side]
-        athena_predicates.push(on, replace(scope, fields=pushed), self._expressions)
+        predicates.push(on, replace(scope, fields=pushed), self._expressions)
         return _Relation(f"{left.text} {word} {right.text} ON {condition.text}", left.fields + right.fields)
 
     def _using(self, left: _Relation, right: _Relation, names: list[Node], word: str) -> _Relation:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from local.athena_errors import StatementFailed, not_supported
-from local.athena_queries import View
-from local.athena_types import SqlType, hive_type
-from local.athena_values import ValueFailed, failure_in, text_to_date, text_to_integer
+from local.athena_server.errors import StatementFailed, not_supported
+from local.athena_server.queries import View
+from local.athena_server.sql_types import SqlType, hive_type
+from local.athena_server.values import ValueFailed, failure_in, text_to_date, text_to_integer
 
 _HIVE_DEFAULT = "__HIVE_DEFAULT_PARTITION__"
 VIEW_PREFIX, VIEW_SUFFIX = "/* Presto View: ", " */"

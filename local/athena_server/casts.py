@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from local import athena_values as values
-from local.athena_errors import StatementFailed, not_supported
-from local.athena_scope import Sql, Translation, converted, quoted
-from local.athena_types import BOOLEAN, DATE, DOUBLE, VARCHAR, SqlType, array, common_type, decimal
+from local.athena_server import values
+from local.athena_server.errors import StatementFailed, not_supported
+from local.athena_server.scope import Sql, Translation, converted, quoted
+from local.athena_server.sql_types import BOOLEAN, DATE, DOUBLE, VARCHAR, SqlType, array, common_type, decimal
 
 _WIDENING = {"boolean": ("tinyint", "smallint", "integer", "bigint"), "date": ("timestamp",), "timestamp": ("date",)}
 

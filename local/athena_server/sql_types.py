@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pyarrow as pa
 
-from local.athena_errors import StatementFailed, not_supported
+from local.athena_server.errors import StatementFailed, not_supported
 
 _INTEGERS = ("tinyint", "smallint", "integer", "bigint")
 _INTEGER_DIGITS = {"tinyint": 3, "smallint": 5, "integer": 10, "bigint": 19}

@@ -15,7 +15,7 @@ from decimal import Decimal, InvalidOperation, localcontext
 from fractions import Fraction
 from typing import Any, ParamSpec, TypeVar
 
-from local.athena_types import java_double, timestamp_text
+from local.athena_server.sql_types import java_double, timestamp_text
 
 P = ParamSpec("P")
 T = TypeVar("T")

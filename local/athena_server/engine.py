@@ -17,15 +17,15 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from local import athena_predicates
-from local.athena_catalog import GlueTable, Partition, partitions_of, read_table, view_text
-from local.athena_errors import StatementFailed
-from local.athena_files import FileCache, scan
-from local.athena_queries import View, translate
-from local.athena_run import Answer, run_query
-from local.athena_scope import TableUse
-from local.athena_statements import Statement, matches, parse_statement
-from local.athena_types import VARCHAR, column_info, hive_name
+from local.athena_server import predicates
+from local.athena_server.catalog import GlueTable, Partition, partitions_of, read_table, view_text
+from local.athena_server.errors import StatementFailed
+from local.athena_server.files import FileCache, scan
+from local.athena_server.queries import View, translate
+from local.athena_server.run import Answer, run_query
+from local.athena_server.scope import TableUse
+from local.athena_server.sql_types import VARCHAR, column_info, hive_name
+from local.athena_server.statements import Statement, matches, parse_statement
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +118,7 @@ class AthenaEngine:
             partitions = [
                 partition
                 for partition in glue.partitions(table)
-                if athena_predicates.admits(use.conditions, dict(zip(table.keys, partition.values, strict=True)))
+                if predicates.admits(use.conditions, dict(zip(table.keys, partition.values, strict=True)))
             ]
             found = scan(table, partitions, glue, self._cache)
             execution.files += found.files

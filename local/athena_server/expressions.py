@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from local.athena_aggregates import AGGREGATES, NULL_TREATED, WINDOWS, Aggregate, Call
-from local.athena_casts import (
+from local.athena_server.aggregates import AGGREGATES, NULL_TREATED, WINDOWS, Aggregate, Call
+from local.athena_server.casts import (
     arithmetic,
     array_of,
     cast,
@@ -24,10 +24,10 @@ from local.athena_casts import (
     number_literal,
     unified,
 )
-from local.athena_errors import StatementFailed, not_supported
-from local.athena_functions import KNOWN, SCALARS, date_part, is_date_part
-from local.athena_scope import Grouping, Node, Scope, Sql, Translation, only, quoted
-from local.athena_types import (
+from local.athena_server.errors import StatementFailed, not_supported
+from local.athena_server.functions import KNOWN, SCALARS, date_part, is_date_part
+from local.athena_server.scope import Grouping, Node, Scope, Sql, Translation, only, quoted
+from local.athena_server.sql_types import (
     BOOLEAN,
     DATE,
     DAYS,
@@ -38,10 +38,10 @@ from local.athena_types import (
     SqlType,
     decimal,
 )
-from local.athena_values import ValueFailed, failure_in, text_to_date
+from local.athena_server.values import ValueFailed, failure_in, text_to_date
 
 if TYPE_CHECKING:
-    from local.athena_queries import Queries
+    from local.athena_server.queries import Queries
 
 _ARITHMETIC = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%"}
 _COMPARISONS = {
