@@ -40,12 +40,13 @@ GROUP BY index_code, session_date
 ORDER BY index_code, session_date
 """
 
+# The ticker first: a terminal that is too narrow for all columns shows the others below, each with the first column.
 _LEADERS_SQL = """
 SELECT
-    participation_rank AS "rank",
     ticker,
     company,
     share_class,
+    participation_rank AS "rank",
     participation_pct,
     cumulative_participation_pct AS cumulative_pct,
     participation_level AS "level",
