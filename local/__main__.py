@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,6 +28,8 @@ RUNNING = PROJECT / ".local" / "running.json"
 """Where `up` leaves its cloud's address, so that `query` needs no variables."""
 
 
+_LINE = 80
+"""Characters that every terminal has."""
 _EXAMPLE_SQL = "SELECT ticker, participation_pct FROM portfolio ORDER BY 2 DESC LIMIT 5"
 
 
@@ -47,7 +50,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m local",
+        description="The whole pipeline on this machine, without AWS or Docker.",
+        epilog="Begin with demo; then let up run, and ask it with query from another terminal.",
+    )
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, text: str) -> argparse.ArgumentParser:
@@ -156,10 +163,17 @@ Try, in another terminal:
   TOKEN=$(curl -s {api}/login -H 'Content-Type: application/json' \\
       -d '{{"username":"{username}","password":"{password}"}}' | sed 's/.*"access_token":"\\([^"]*\\).*/\\1/')
   curl -s "{api}/bovespaDay?index=IBOV" -H "Authorization: Bearer $TOKEN"
+And some seconds later, when the job has refined it:
   .venv/bin/python -m local query "{_EXAMPLE_SQL}"
+  .venv/bin/python -m local query --list
 
-Ctrl-C stops everything.
+README.md, "One session, by hand", shows more. Ctrl-C stops everything.
 
+"""
+
+
+_NEXT = """
+All of it is gone now. `make up` keeps it running for questions of your own: README.md, "One session, by hand".
 """
 
 
@@ -178,6 +192,7 @@ def _demo(arguments: argparse.Namespace) -> int:
             result.answer.rows,
             title="Every session, from Athena: each row equals the totals of B3's own file",
         )
+        sys.stderr.write(_NEXT)
     for session, reason in result.refused.items():
         sys.stderr.write(f"refused {session}: {reason}\n")
     return 1 if result.refused else 0
@@ -219,15 +234,12 @@ def _print_queries(queries: Sequence[NamedQuery], *, as_json: bool) -> None:
         ]
         sys.stdout.write(json.dumps({"queries": listed}) + "\n")
         return
-    rows = [
-        (
-            query.name,
-            query.question,
-            "\n".join(f"{each.name}={NULL if each.default is None else each.default}" for each in query.parameters),
-        )
-        for query in queries
-    ]
-    print_table(("name", "question", "parameters"), rows)
+    # No table: with question and parameters side by side, it would be wider than any terminal.
+    for query in queries:
+        defaults = (f"{each.name}={NULL if each.default is None else each.default}" for each in query.parameters)
+        question = textwrap.fill(query.question, _LINE, initial_indent="    ", subsequent_indent="    ")
+        sys.stdout.write(f"{' '.join((query.name, *defaults))}\n{question}\n")
+    sys.stderr.write("Ask one: .venv/bin/python -m local query NAME [--set PARAMETER=VALUE ...]\n")
 
 
 def _notebooks(arguments: argparse.Namespace) -> int:
@@ -255,7 +267,9 @@ def _endpoint_url() -> str:
     if RUNNING.is_file():
         url = json.loads(RUNNING.read_text(encoding="utf-8"))["aws"]
         return str(url)
-    raise ConfigurationError("No local cloud is running: start one with `python -m local up`.")
+    raise ConfigurationError(
+        "No local cloud is running: start one with `make up` (`python -m local up`) in another terminal."
+    )
 
 
 if __name__ == "__main__":

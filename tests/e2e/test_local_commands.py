@@ -155,9 +155,11 @@ def test_named_queries_are_listed_and_answer_by_name(pipeline: Pipeline) -> None
             {"name": "session_date", "kind": "date", "default": None},
         ],
     }
-    table = local("query", "--list", environ=environ)
-    assert table.returncode == 0, table.stderr
-    assert {"todays_portfolio", "index_code=IBOV", "session_date=null"} <= set(table.stdout.split())
+    shown = local("query", "--list", environ=environ)
+    assert shown.returncode == 0, shown.stderr
+    assert "todays_portfolio index_code=IBOV session_date=null" in shown.stdout.splitlines()
+    assert all(" ".join(query["question"].split()) in " ".join(shown.stdout.split()) for query in queries.values())
+    assert max(map(len, shown.stdout.splitlines())) <= 80
 
     def asked(*arguments: str) -> list[dict[str, Any]]:
         answer = local("query", "todays_portfolio", "--json", *arguments, environ=environ)
