@@ -9,10 +9,11 @@ import json
 import logging
 import os
 import re
+import shlex
 import signal
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bovespa.errors import BovespaError, ConfigurationError, InvalidRequest
@@ -26,6 +27,8 @@ from local.pipeline import ApiDidNotStart, running_pipeline
 
 RUNNING = PROJECT / ".local" / "running.json"
 """Where `up` leaves its cloud's address, so that `query` needs no variables."""
+RUNNING_ENVIRONMENT = PROJECT / ".local" / "running.env"
+"""Where it leaves the variables with which every other command reaches it, for a shell to read."""
 
 
 _LINE = 80
@@ -138,6 +141,7 @@ def _up(arguments: argparse.Namespace) -> int:
     ) as running:
         RUNNING.parent.mkdir(exist_ok=True)
         RUNNING.write_text(json.dumps({"aws": running.cloud.endpoint_url}), encoding="utf-8")
+        _write_environment(running.environment)
         try:
             if arguments.json:
                 sys.stdout.write(json.dumps(running.describe()) + "\n")
@@ -149,7 +153,15 @@ def _up(arguments: argparse.Namespace) -> int:
             status = running.api_process.wait()
         finally:
             RUNNING.unlink(missing_ok=True)
+            RUNNING_ENVIRONMENT.unlink(missing_ok=True)
     raise ApiDidNotStart(f"The API ended by itself with exit status {status}.")
+
+
+def _write_environment(environment: Mapping[str, str]) -> None:
+    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in environment.items()]
+    # There are keys in it, if only of a cloud that ends with this command.
+    RUNNING_ENVIRONMENT.touch(mode=0o600)
+    RUNNING_ENVIRONMENT.write_text("".join(lines), encoding="utf-8")
 
 
 def _welcome(api: str, b3: str, username: str, password: str) -> str:
@@ -166,6 +178,9 @@ Try, in another terminal:
 And some seconds later, when the job has refined it:
   .venv/bin/python -m local query "{_EXAMPLE_SQL}"
   .venv/bin/python -m local query --list
+
+Every command of `flask --app app` reaches this cloud from a shell that has read
+{RUNNING_ENVIRONMENT.relative_to(PROJECT)} (type: . {RUNNING_ENVIRONMENT.relative_to(PROJECT)}).
 
 README.md, "One session, by hand", shows more. Ctrl-C stops everything.
 

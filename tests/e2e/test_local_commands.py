@@ -8,6 +8,7 @@ import datetime as dt
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -113,11 +114,26 @@ def test_what_up_stored_survives_a_restart_and_the_stand_in_can_be_told(tmp_path
         table = local("query", "SELECT ticker, participation_pct FROM portfolio ORDER BY 2 DESC, 1 LIMIT 2")
         assert table.returncode == 0, table.stderr
         assert "participation_pct" in table.stdout, "without variables, the query finds the cloud that is up"
+        assert_a_shell_gets_the_variables_from_the_file(up["environment"])
         refused = local("query", "SELECT nothing FROM portfolio", environ=environment(**up["environment"]))
         assert refused.returncode == 1
         assert refused.stderr.startswith("error: Athena: ")
         assert "Traceback" not in refused.stderr
         assert_the_stand_in_can_be_told_its_day_and_its_faults(up)
+
+
+def assert_a_shell_gets_the_variables_from_the_file(variables: dict[str, str]) -> None:
+    assert stat.S_IMODE((PROJECT / ".local" / "running.env").stat().st_mode) == 0o600
+    script = '. .local/running.env && exec "$0" -c "import json, os; print(json.dumps(dict(os.environ)))"'
+    answer = subprocess.run(
+        ["sh", "-c", script, sys.executable],  # noqa: S607 - whichever shell the reader has
+        cwd=PROJECT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert variables.items() <= json.loads(answer.stdout).items()
 
 
 def assert_the_stand_in_can_be_told_its_day_and_its_faults(up: dict[str, Any]) -> None:

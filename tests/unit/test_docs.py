@@ -330,6 +330,23 @@ def test_every_call_of_aws_exists_with_the_parameters_shown(name: str) -> None:
             assert shown - known == set(), line
 
 
+def test_every_log_group_that_is_named_is_one_of_the_template() -> None:
+    resources = read(TEMPLATE.read_text(encoding="utf-8"))["Resources"].values()
+    groups = {
+        one["Properties"]["LogGroupName"]["Fn::Sub"].replace("${Name}", "bovespa")
+        for one in resources
+        if one["Type"] == "AWS::Logs::LogGroup"
+    }
+    named = {match for text in TEXTS.values() for match in re.findall(r"`(/aws[\w/-]+)`", text)}
+    assert len(named) > 3
+    unknown = {name for name in named if name not in groups and not (name.endswith("/") and any_below(name, groups))}
+    assert unknown == set()
+
+
+def any_below(folder: str, names: set[str]) -> bool:
+    return any(name.startswith(folder) for name in names)
+
+
 def test_the_runs_of_the_runbook_are_understood_by_the_job() -> None:
     runs = re.findall(r"start-job-run --job-name (\S+) --arguments '([^']+)'", RUNBOOK)
     assert len(runs) >= 3
