@@ -95,6 +95,8 @@ def run_demo(sessions: Path | None, progress: Progress) -> DemoResult:
         with progress.phase("collect"):
             collected, refused = _collect(running, client, wanted, progress)
         with progress.phase("refine"):
+            # It can take the longest of all, and nothing is to be seen meanwhile.
+            progress.say(f"Spark refines {len(collected)} sessions ...")
             for session in collected:
                 client.wait_until_refined(session)
                 progress.say(f"{session}  refined")
