@@ -31,6 +31,7 @@ RUNNING_ENVIRONMENT = PROJECT / ".local" / "running.env"
 """Where it leaves the variables with which every other command reaches it, for a shell to read."""
 
 
+_LAST_PORT = 65_535
 _LINE = 80
 """Characters that every terminal has."""
 _EXAMPLE_SQL = "SELECT ticker, participation_pct FROM portfolio ORDER BY 2 DESC LIMIT 5"
@@ -69,8 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument(
         "--cotahist", type=_folder, metavar="DIR", help="B3's COTAHIST files to serve; by default those of --sessions"
     )
-    up.add_argument("--port", type=int, default=0, metavar="N", help="port of the API (default: a free one)")
-    up.add_argument("--today", type=dt.date.fromisoformat, metavar="DATE", help="the stand-in's day, YYYY-MM-DD")
+    up.add_argument("--port", type=_port, default=0, metavar="N", help="port of the API (default: a free one)")
+    up.add_argument("--today", type=_date, metavar="DATE", help="the stand-in's day, YYYY-MM-DD")
     up.add_argument("--json", action="store_true", help="print one line of JSON when all is ready")
     up.set_defaults(command=_up)
 
@@ -113,6 +114,19 @@ def _folder(text: str) -> Path:
     if not path.is_dir():
         raise argparse.ArgumentTypeError(f"{text!r} is not a folder")
     return path
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > _LAST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to {_LAST_PORT}")
+    return int(text)
+
+
+def _date(text: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date like 2025-02-22") from None
 
 
 def _value(text: str) -> tuple[str, str]:

@@ -8,6 +8,7 @@ import datetime as dt
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -144,6 +145,32 @@ def assert_the_stand_in_can_be_told_its_day_and_its_faults(up: dict[str, Any]) -
     assert requests.put(f"{up['b3']}/_stand_in", json={"faults": []}, timeout=10).ok
     answer = requests.get(f"{up['api']}/bovespaDay", headers=token(up), timeout=60).json()
     assert (answer["session_date"], answer["way"]) == ("2025-02-24", "browser")
+
+
+def test_up_ends_at_once_where_its_port_is_somebody_else_s() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        answer = local("up", "--port", str(port))
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert answer.stderr.startswith(f"error: Port {port} cannot be had (")
+    assert "--port" in answer.stderr
+    assert "stack deployed" not in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--port", "eighty", "'eighty' is not a port"),
+        ("--port", "65536", "'65536' is not a port"),
+        ("--today", "2025-13-01", "'2025-13-01' is not a date like 2025-02-22"),
+    ],
+)
+def test_up_says_what_it_does_not_understand(option: str, value: str, said: str) -> None:
+    answer = local("up", option, value)
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert said in answer.stderr
 
 
 @pytest.mark.parametrize("arguments", [["SELECT 1"], ["todays_portfolio"], ["--list"]])
