@@ -269,6 +269,8 @@ def configure_logging(log_format: str) -> None:
     """
     handler = log_handler(log_format, service="bovespa-api", stream=sys.stderr)
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    # It tells of each client where its endpoint and its credentials were found, which is about no session.
+    logging.getLogger("botocore").setLevel(logging.WARNING)
 
 
 def _commands_without_settings(failure: click.ClickException) -> Flask:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -46,10 +47,22 @@ def docs_blueprint() -> Blueprint:
 def render(document: Mapping[str, Any]) -> str:
     """Return *document* as one HTML page: every operation, every schema, every problem code."""
     info = document["info"]
-    operations = Markup("").join(
-        _operation(method, path, operation)
+    operations = [
+        (method, path, operation)
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
+    ]
+    contents = Markup("").join(
+        (
+            *(
+                Markup('<li><a href="#{}">{}</a> {}</li>').format(
+                    _anchor(method, path), _code(_line_of(method, path)), operation["summary"]
+                )
+                for method, path, operation in operations
+            ),
+            Markup('<li><a href="#problem-codes">Problem codes</a></li><li><a href="#schemas">Schemas</a></li>'),
+            Markup('<li><a href="/openapi.json">openapi.json</a>, the same for programs</li>'),
+        )
     )
     schemas = Markup("").join(_schema(name, schema) for name, schema in document["components"]["schemas"].items())
     problems = _table(
@@ -67,15 +80,16 @@ def render(document: Mapping[str, Any]) -> str:
     return Markup(
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width"><title>{title}</title><style>{style}</style></head><body>'
-        '<h1>{title} <small>{version}</small></h1><p>{description}</p><p><a href="/openapi.json">openapi.json</a></p>'
-        "{operations}<section><h2>Problem codes</h2>{problems}</section>"
-        "<section><h2>Schemas</h2>{schemas}</section></body></html>"
+        "<h1>{title} <small>{version}</small></h1><p>{description}</p><ul>{contents}</ul>"
+        '{operations}<section id="problem-codes"><h2>Problem codes</h2>{problems}</section>'
+        '<section id="schemas"><h2>Schemas</h2>{schemas}</section></body></html>'
     ).format(
         title=info["title"],
         version=info["version"],
         description=_prose(info["description"]),
         style=Markup(_STYLE),  # noqa: S704 - a constant of this module
-        operations=operations,
+        contents=contents,
+        operations=Markup("").join(_operation(*one) for one in operations),
         problems=problems,
         schemas=schemas,
     )
@@ -85,9 +99,11 @@ def _operation(method: str, path: str, operation: Mapping[str, Any]) -> Markup:
     parameters = operation.get("parameters", [])
     body = operation.get("requestBody")
     return Markup(
-        "<section><h2>{line}</h2><p><b>{summary}.</b> {description} {token}</p>{inputs}{answers}</section>"
+        '<section id="{anchor}"><h2>{line}</h2><p><b>{summary}.</b> {description} {token}</p>'
+        "{inputs}{answers}</section>"
     ).format(
-        line=_code(f"{method.upper()} {path}"),
+        anchor=_anchor(method, path),
+        line=_code(_line_of(method, path)),
         summary=operation["summary"],
         description=_prose(operation["description"]),
         token="Wants a Bearer token." if operation["security"] else "Wants no token.",
@@ -109,6 +125,15 @@ def _operation(method: str, path: str, operation: Mapping[str, Any]) -> Markup:
             ),
         ),
     )
+
+
+def _line_of(method: str, path: str) -> str:
+    return f"{method.upper()} {path}"
+
+
+def _anchor(method: str, path: str) -> str:
+    # With a hyphen, which no code has: those are anchors too.
+    return re.sub(r"\W+", "-", f"{method} {path}").strip("-")
 
 
 def _schema(name: str, schema: Mapping[str, Any]) -> Markup:

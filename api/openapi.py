@@ -334,7 +334,7 @@ def _paths() -> Node:
         "/login": {
             "post": _operation(
                 "Log in",
-                "Exchanges a password for an access token. All other routes but the public ones want it.",
+                "Exchanges a password for an access token, which other routes want as `Authorization: Bearer <token>`.",
                 {200: _answer("The token.", "Token")},
                 (
                     *("bad_json", "missing_field", "invalid_field", "invalid_credentials"),

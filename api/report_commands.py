@@ -74,7 +74,9 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
         f"Redutor {arrival['reductor']}, by {arrival['way']} at {timings['received_at']}"
     )
     for check in report["checks"]:
-        yield f"{check['result']:<8} {check['name']}: must be {check['expected']}, is {check['found']}"
+        is_failed = check["result"] == "failed"
+        figure = f"must be {check['expected']}, is {check['found']}" if is_failed else check["expected"]
+        yield f"{check['result']:<8} {check['name']}: {figure}"
     if changes is None:
         yield "The first stored session of its index."
     else:

@@ -45,7 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--only",
         action="append",
         choices=(*MEASUREMENTS, *ONLY_IF_ASKED),
-        help="measure this alone; may be repeated (walls is measured in no other way)",
+        metavar="WHAT",
+        help=f"measure this alone ({', '.join((*MEASUREMENTS, *ONLY_IF_ASKED))}); may be repeated "
+        "(walls is measured in no other way)",
     )
     parser.add_argument("--times", type=count, default=7, help="measurements behind each median (default: %(default)s)")
     parser.add_argument(

@@ -103,7 +103,7 @@ class Settings:
             port=int(reader.positive("BOVESPA_PORT", cls.port, whole=True)),
         )
         if problems:
-            raise ConfigurationError("; ".join(problems) + ". Set them (see .env.example), then start again.")
+            raise ConfigurationError("; ".join(problems) + ". Set them, then start again: .env.example explains each.")
         return settings
 
 

@@ -28,7 +28,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     every: tuple[B3Fault | Entry, ...] = (*B3_FAULTS, *CHAIN_FAULTS, CLOUD_KILLED)
     names = [fault.name for fault in every]
     parser = argparse.ArgumentParser(prog="python -m faults", description=__doc__)
-    parser.add_argument("--only", action="append", choices=names, help="try this alone; may be repeated")
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=names,
+        metavar="FAULT",
+        help="try this alone (--list names all); may be repeated",
+    )
     parser.add_argument("--list", action="store_true", help="name the faults and end")
     parser.add_argument("--json", action="store_true", help="print every outcome as one line of JSON")
     arguments = parser.parse_args(argv)

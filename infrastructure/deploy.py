@@ -26,6 +26,7 @@ from infrastructure.package import Artifact, build
 from infrastructure.publish import Publication
 from infrastructure.steps import Change, DeploymentFailed, Report, polls
 from infrastructure.template import TEMPLATE, read
+from infrastructure.told import told
 
 CAPABILITIES = ("CAPABILITY_IAM",)
 PARTITION_INDEX = "by_session"
@@ -296,11 +297,23 @@ def _line(event: Mapping[str, Any]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the outputs go to the standard output as JSON, everything else to the standard error."""
-    parser = argparse.ArgumentParser(prog="python -m infrastructure.deploy", description="Deploy the pipeline to AWS.")
+    parser = argparse.ArgumentParser(
+        prog="python -m infrastructure.deploy",
+        description="Deploy the pipeline to AWS. Shows what would change and asks before it changes anything.",
+        epilog="What comes next is told in docs/deploy-and-collect.md.",
+    )
     parser.add_argument("--stack", default="bovespa", help="name of the stack (default: %(default)s)")
-    parser.add_argument("--artifact-bucket", help="bucket for the packages, made if it is missing")
+    parser.add_argument("--artifact-bucket", metavar="BUCKET", help="bucket for the packages, made if it is missing")
     parser.add_argument("--region", help="AWS region (default: the usual variables and profiles)")
-    parser.add_argument("--parameter", action="append", default=[], type=_parameter, metavar="KEY=VALUE")
+    parser.add_argument(
+        "--parameter",
+        action="append",
+        default=[],
+        type=_parameter,
+        metavar="KEY=VALUE",
+        help="of the template (Name, GlueWorkers, IndexCodes, AlarmEmail), may be repeated; the others keep what the "
+        "stack has",
+    )
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--dry-run", action="store_true", help="upload the packages, show the changes, make none")
     arguments = parser.parse_args(argv)
@@ -323,7 +336,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             report=_say,
         )
     except (BovespaError, BotoCoreError, ClientError) as error:
-        _say(f"error: {error}")
+        _say(told(error))
         return 1
     if outputs is None:
         _say("Nothing was changed.")

@@ -37,6 +37,7 @@ from infrastructure.compare import KEYS, Comparison, compare
 from infrastructure.deploy import Stack
 from infrastructure.refine_run import RefineRuns
 from infrastructure.scratch import ScratchLake, ScratchNames
+from infrastructure.told import told
 
 TIMEOUT_MIN = 60
 
@@ -353,7 +354,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         found = rebuild.in_place() if arguments.in_place else rebuild.aside(keep=arguments.keep)
     except (BovespaError, BotoCoreError, ClientError) as error:
-        _say(f"error: {error}")
+        _say(told(error))
         return 1
     except KeyboardInterrupt:
         _say("stopped; the run goes on" if arguments.in_place else "stopped")

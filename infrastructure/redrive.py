@@ -22,6 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from bovespa.errors import BovespaError, UnexpectedEvent
 from infrastructure.deploy import Stack
+from infrastructure.told import told
 
 _HIDDEN_S = 300
 """For how long a message that was received is hidden from others: ten calls of a function that may take 60 s each, and
@@ -156,9 +157,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--list", action="store_true", help="show what waits, and change nothing")
     parser.add_argument("--json", action="store_true", help="print one JSON object a message")
     arguments = parser.parse_args(argv)
-    session = boto3.Session(region_name=arguments.region)
     outcomes: list[Outcome] = []
     try:
+        session = boto3.Session(region_name=arguments.region)
         outputs = Stack(session.client("cloudformation"), arguments.stack, _say).required_outputs()
         queue = Redrive(
             session.client("sqs"),
@@ -172,7 +173,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.write(f"{line}\n")
             sys.stdout.flush()
     except (BovespaError, BotoCoreError, ClientError) as error:
-        _say(f"error: {error}")
+        _say(told(error))
         return 1
     if not outcomes:
         _say("No event waits.")

@@ -9,9 +9,11 @@ import json
 import logging
 import os
 import re
+import shlex
 import signal
 import sys
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bovespa.errors import BovespaError, ConfigurationError, InvalidRequest
@@ -25,8 +27,13 @@ from local.pipeline import ApiDidNotStart, running_pipeline
 
 RUNNING = PROJECT / ".local" / "running.json"
 """Where `up` leaves its cloud's address, so that `query` needs no variables."""
+RUNNING_ENVIRONMENT = PROJECT / ".local" / "running.env"
+"""Where it leaves the variables with which every other command reaches it, for a shell to read."""
 
 
+_LAST_PORT = 65_535
+_LINE = 80
+"""Characters that every terminal has."""
 _EXAMPLE_SQL = "SELECT ticker, participation_pct FROM portfolio ORDER BY 2 DESC LIMIT 5"
 
 
@@ -47,7 +54,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m local",
+        description="The whole pipeline on this machine, without AWS or Docker.",
+        epilog="Begin with demo; then let up run, and ask it with query from another terminal.",
+    )
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, text: str) -> argparse.ArgumentParser:
@@ -59,8 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument(
         "--cotahist", type=_folder, metavar="DIR", help="B3's COTAHIST files to serve; by default those of --sessions"
     )
-    up.add_argument("--port", type=int, default=0, metavar="N", help="port of the API (default: a free one)")
-    up.add_argument("--today", type=dt.date.fromisoformat, metavar="DATE", help="the stand-in's day, YYYY-MM-DD")
+    up.add_argument("--port", type=_port, default=0, metavar="N", help="port of the API (default: a free one)")
+    up.add_argument("--today", type=_date, metavar="DATE", help="the stand-in's day, YYYY-MM-DD")
     up.add_argument("--json", action="store_true", help="print one line of JSON when all is ready")
     up.set_defaults(command=_up)
 
@@ -105,6 +116,19 @@ def _folder(text: str) -> Path:
     return path
 
 
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > _LAST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to {_LAST_PORT}")
+    return int(text)
+
+
+def _date(text: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date like 2025-02-22") from None
+
+
 def _value(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not name or not equals:
@@ -131,6 +155,7 @@ def _up(arguments: argparse.Namespace) -> int:
     ) as running:
         RUNNING.parent.mkdir(exist_ok=True)
         RUNNING.write_text(json.dumps({"aws": running.cloud.endpoint_url}), encoding="utf-8")
+        _write_environment(running.environment)
         try:
             if arguments.json:
                 sys.stdout.write(json.dumps(running.describe()) + "\n")
@@ -142,7 +167,15 @@ def _up(arguments: argparse.Namespace) -> int:
             status = running.api_process.wait()
         finally:
             RUNNING.unlink(missing_ok=True)
+            RUNNING_ENVIRONMENT.unlink(missing_ok=True)
     raise ApiDidNotStart(f"The API ended by itself with exit status {status}.")
+
+
+def _write_environment(environment: Mapping[str, str]) -> None:
+    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in environment.items()]
+    # There are keys in it, if only of a cloud that ends with this command.
+    RUNNING_ENVIRONMENT.touch(mode=0o600)
+    RUNNING_ENVIRONMENT.write_text("".join(lines), encoding="utf-8")
 
 
 def _welcome(api: str, b3: str, username: str, password: str) -> str:
@@ -156,10 +189,20 @@ Try, in another terminal:
   TOKEN=$(curl -s {api}/login -H 'Content-Type: application/json' \\
       -d '{{"username":"{username}","password":"{password}"}}' | sed 's/.*"access_token":"\\([^"]*\\).*/\\1/')
   curl -s "{api}/bovespaDay?index=IBOV" -H "Authorization: Bearer $TOKEN"
+And some seconds later, when the job has refined it:
   .venv/bin/python -m local query "{_EXAMPLE_SQL}"
+  .venv/bin/python -m local query --list
 
-Ctrl-C stops everything.
+Every command of `flask --app app` reaches this cloud from a shell that has read
+{RUNNING_ENVIRONMENT.relative_to(PROJECT)} (type: . {RUNNING_ENVIRONMENT.relative_to(PROJECT)}).
 
+README.md, "One session, by hand", shows more. Ctrl-C stops everything.
+
+"""
+
+
+_NEXT = """
+All of it is gone now. `make up` keeps it running for questions of your own: README.md, "One session, by hand".
 """
 
 
@@ -178,6 +221,7 @@ def _demo(arguments: argparse.Namespace) -> int:
             result.answer.rows,
             title="Every session, from Athena: each row equals the totals of B3's own file",
         )
+        sys.stderr.write(_NEXT)
     for session, reason in result.refused.items():
         sys.stderr.write(f"refused {session}: {reason}\n")
     return 1 if result.refused else 0
@@ -219,15 +263,12 @@ def _print_queries(queries: Sequence[NamedQuery], *, as_json: bool) -> None:
         ]
         sys.stdout.write(json.dumps({"queries": listed}) + "\n")
         return
-    rows = [
-        (
-            query.name,
-            query.question,
-            "\n".join(f"{each.name}={NULL if each.default is None else each.default}" for each in query.parameters),
-        )
-        for query in queries
-    ]
-    print_table(("name", "question", "parameters"), rows)
+    # No table: with question and parameters side by side, it would be wider than any terminal.
+    for query in queries:
+        defaults = (f"{each.name}={NULL if each.default is None else each.default}" for each in query.parameters)
+        question = textwrap.fill(query.question, _LINE, initial_indent="    ", subsequent_indent="    ")
+        sys.stdout.write(f"{' '.join((query.name, *defaults))}\n{question}\n")
+    sys.stderr.write("Ask one: .venv/bin/python -m local query NAME [--set PARAMETER=VALUE ...]\n")
 
 
 def _notebooks(arguments: argparse.Namespace) -> int:
@@ -255,7 +296,9 @@ def _endpoint_url() -> str:
     if RUNNING.is_file():
         url = json.loads(RUNNING.read_text(encoding="utf-8"))["aws"]
         return str(url)
-    raise ConfigurationError("No local cloud is running: start one with `python -m local up`.")
+    raise ConfigurationError(
+        "No local cloud is running: start one with `make up` (`python -m local up`) in another terminal."
+    )
 
 
 if __name__ == "__main__":

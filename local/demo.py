@@ -40,12 +40,13 @@ GROUP BY index_code, session_date
 ORDER BY index_code, session_date
 """
 
+# The ticker first: a terminal that is too narrow for all columns shows the others below, each with the first column.
 _LEADERS_SQL = """
 SELECT
-    participation_rank AS "rank",
     ticker,
     company,
     share_class,
+    participation_rank AS "rank",
     participation_pct,
     cumulative_participation_pct AS cumulative_pct,
     participation_level AS "level",
@@ -94,6 +95,8 @@ def run_demo(sessions: Path | None, progress: Progress) -> DemoResult:
         with progress.phase("collect"):
             collected, refused = _collect(running, client, wanted, progress)
         with progress.phase("refine"):
+            # It can take the longest of all, and nothing is to be seen meanwhile.
+            progress.say(f"Spark refines {len(collected)} sessions ...")
             for session in collected:
                 client.wait_until_refined(session)
                 progress.say(f"{session}  refined")

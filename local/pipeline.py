@@ -7,6 +7,7 @@ import datetime as dt
 import json
 import os
 import secrets
+import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ from pathlib import Path
 import requests
 
 from api.passwords import hash_password
+from bovespa.errors import ConfigurationError
 from local.b3_stand_in import StandIn, running_stand_in
 from local.cloud import PROJECT, Cloud, free_port, running_cloud
 from local.enforcement import api_credentials
@@ -91,8 +93,10 @@ def running_pipeline(
     Raises:
         ApiDidNotStart: The API did not come up.
         CloudDidNotStart: The cloud did not come up.
-        ConfigurationError: Java or a browser is missing.
+        ConfigurationError: Java or a browser is missing, or *port* is somebody else's.
     """
+    if port:
+        _require_free(port)
     with contextlib.ExitStack() as stack:
         cloud = stack.enter_context(running_cloud(data=data, faults=faults, warm=warm))
         report(f"cloud at {cloud.endpoint_url}, stack deployed")
@@ -108,6 +112,20 @@ def running_pipeline(
         )
         report(f"API at {api_url}")
         yield Pipeline(api_url, cloud, stand_in, DEMO_USER, password, environment, process)
+
+
+def _require_free(port: int) -> None:
+    """Before anything starts: whoever has the port would answer in the API's place, and be taken for it."""
+    with socket.socket() as probe:
+        # As the API does: what only lingers after a connection is no obstacle.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise ConfigurationError(
+                f"Port {port} cannot be had ({reason}): give another with --port, or none for a free one."
+            ) from error
 
 
 def _environment(cloud: Cloud, stand_in: StandIn, passwords: Mapping[str, str]) -> dict[str, str]:
@@ -166,7 +184,7 @@ def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log_path: Pa
     pause = threading.Event()
     answer = "no answer"
     while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(requests.ConnectionError):
+        with contextlib.suppress(requests.ConnectionError, requests.Timeout):
             response = requests.get(f"{url}/health", timeout=5)
             if response.ok:
                 return

@@ -45,9 +45,14 @@ def headings(text: str) -> list[tuple[int, str]]:
     return [(len(match[1]), match[2]) for match in re.finditer(r"^(#+) (.+)$", prose(text), re.MULTILINE)]
 
 
+def anchor_order(text: str) -> list[str]:
+    """What a link may name after `#`, as GitHub makes it from the headings, in their order."""
+    return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for _, heading in headings(text)]
+
+
 def anchors(text: str) -> set[str]:
-    """What a link may name after `#`, as GitHub makes it from the headings."""
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for _, heading in headings(text)}
+    """What a link may name after `#`."""
+    return set(anchor_order(text))
 
 
 def tables(text: str) -> list[list[list[str]]]:

@@ -8,6 +8,8 @@ import datetime as dt
 import json
 import os
 import signal
+import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -113,11 +115,26 @@ def test_what_up_stored_survives_a_restart_and_the_stand_in_can_be_told(tmp_path
         table = local("query", "SELECT ticker, participation_pct FROM portfolio ORDER BY 2 DESC, 1 LIMIT 2")
         assert table.returncode == 0, table.stderr
         assert "participation_pct" in table.stdout, "without variables, the query finds the cloud that is up"
+        assert_a_shell_gets_the_variables_from_the_file(up["environment"])
         refused = local("query", "SELECT nothing FROM portfolio", environ=environment(**up["environment"]))
         assert refused.returncode == 1
         assert refused.stderr.startswith("error: Athena: ")
         assert "Traceback" not in refused.stderr
         assert_the_stand_in_can_be_told_its_day_and_its_faults(up)
+
+
+def assert_a_shell_gets_the_variables_from_the_file(variables: dict[str, str]) -> None:
+    assert stat.S_IMODE((PROJECT / ".local" / "running.env").stat().st_mode) == 0o600
+    script = '. .local/running.env && exec "$0" -c "import json, os; print(json.dumps(dict(os.environ)))"'
+    answer = subprocess.run(
+        ["sh", "-c", script, sys.executable],  # noqa: S607 - whichever shell the reader has
+        cwd=PROJECT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert variables.items() <= json.loads(answer.stdout).items()
 
 
 def assert_the_stand_in_can_be_told_its_day_and_its_faults(up: dict[str, Any]) -> None:
@@ -128,6 +145,32 @@ def assert_the_stand_in_can_be_told_its_day_and_its_faults(up: dict[str, Any]) -
     assert requests.put(f"{up['b3']}/_stand_in", json={"faults": []}, timeout=10).ok
     answer = requests.get(f"{up['api']}/bovespaDay", headers=token(up), timeout=60).json()
     assert (answer["session_date"], answer["way"]) == ("2025-02-24", "browser")
+
+
+def test_up_ends_at_once_where_its_port_is_somebody_else_s() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        answer = local("up", "--port", str(port))
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert answer.stderr.startswith(f"error: Port {port} cannot be had (")
+    assert "--port" in answer.stderr
+    assert "stack deployed" not in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--port", "eighty", "'eighty' is not a port"),
+        ("--port", "65536", "'65536' is not a port"),
+        ("--today", "2025-13-01", "'2025-13-01' is not a date like 2025-02-22"),
+    ],
+)
+def test_up_says_what_it_does_not_understand(option: str, value: str, said: str) -> None:
+    answer = local("up", option, value)
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert said in answer.stderr
 
 
 @pytest.mark.parametrize("arguments", [["SELECT 1"], ["todays_portfolio"], ["--list"]])
@@ -155,9 +198,11 @@ def test_named_queries_are_listed_and_answer_by_name(pipeline: Pipeline) -> None
             {"name": "session_date", "kind": "date", "default": None},
         ],
     }
-    table = local("query", "--list", environ=environ)
-    assert table.returncode == 0, table.stderr
-    assert {"todays_portfolio", "index_code=IBOV", "session_date=null"} <= set(table.stdout.split())
+    shown = local("query", "--list", environ=environ)
+    assert shown.returncode == 0, shown.stderr
+    assert "todays_portfolio index_code=IBOV session_date=null" in shown.stdout.splitlines()
+    assert all(" ".join(query["question"].split()) in " ".join(shown.stdout.split()) for query in queries.values())
+    assert max(map(len, shown.stdout.splitlines())) <= 80
 
     def asked(*arguments: str) -> list[dict[str, Any]]:
         answer = local("query", "todays_portfolio", "--json", *arguments, environ=environ)

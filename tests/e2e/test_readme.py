@@ -1,4 +1,4 @@
-"""The README's session, command by command, in a shell, against `python -m local up`."""
+"""The session of the README and of what it goes on in, command by command, in a shell, against `python -m local up`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from tests.conftest import PROJECT
 from tests.e2e.test_local_commands import environment, running_up
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
+GOES_ON = [(PROJECT / "docs" / name).read_text(encoding="utf-8") for name in ("api.md", "queries.md")]
+"""In the same terminal, as the README says."""
 SHOWN_URL = "http://127.0.0.1:8000"
 VARYING = {"access_token", "elapsed_ms", "stored_at", "received_at"}
 """Members whose values are another's each time; all others must be what the README shows."""
@@ -81,10 +83,12 @@ def stripped(text: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def session() -> list[Step]:
-    found = list(steps(README))
-    assert sum("curl" in step.command for step in found) >= 6
-    assert any("-m local query" in step.command for step in found)
-    return found
+    found = [list(steps(text)) for text in (README, *GOES_ON)]
+    assert all(len(of_a_document) >= 2 for of_a_document in found)
+    together = [step for of_a_document in found for step in of_a_document]
+    assert sum("curl" in step.command for step in together) >= 6
+    assert sum("-m local query" in step.command for step in together) >= 3
+    return together
 
 
 @pytest.fixture(scope="module")

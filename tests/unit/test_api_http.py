@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from api.application import MAX_BODY_BYTES, Collaborators
+from api.openapi import DOCUMENT
 from app import create_app
 from bovespa.errors import (
     BrowserNotFound,
@@ -491,3 +493,15 @@ def test_the_docs_page_loads_nothing_and_explains_every_code_that_a_problem_poin
     path, _, anchor = problem["type"].partition("#")
     assert path == "/docs"
     assert f'id="{anchor}"' in text
+
+
+def test_the_docs_page_leads_to_every_route_and_names_no_place_twice():
+    text = client().get("/docs").get_data(as_text=True)
+    contents = re.search(r"<ul>.*?</ul>", text)
+    assert contents is not None
+    places = re.findall(r' id="([^"]+)"', text)
+    assert len(places) == len(set(places))
+    led_to = re.findall(r'href="#([^"]+)"', contents[0])
+    assert set(led_to) <= set(places)
+    assert contents[0].count('<li><a href="#') == sum(map(len, DOCUMENT["paths"].values())) + 2
+    assert set(re.findall(r'href="#([^"]+)"', text)) <= set(places)

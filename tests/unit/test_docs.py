@@ -21,6 +21,7 @@ from botocore import xform_name
 
 import infrastructure.deploy
 from api import errors as api_errors
+from api import openapi
 from api.problems import KINDS
 from bovespa import errors
 from bovespa.layout import CompactYear, Receipt, Session, TradingDay, trading_year_source_key
@@ -38,16 +39,25 @@ from maintenance.findings import Kind
 from tests import markdown
 from tests.conftest import PROJECT
 
-READMES = ("README.md", "README.pt-BR.md")
+TRANSLATED = {
+    "README.md": "README.pt-BR.md",
+    "docs/api.md": "docs/api.pt-BR.md",
+    "docs/deploy-and-collect.md": "docs/deploy-and-collect.pt-BR.md",
+}
+"""Documents in English, and the same in Portuguese."""
+READMES, APIS, DEPLOYMENTS = TRANSLATED.items()
 DOCUMENTS = [
     *(PROJECT / name for name in (*READMES, "CHANGELOG.md")),
     *sorted((PROJECT / "docs").rglob("*.md")),
 ]
 TEXTS = {path.relative_to(PROJECT).as_posix(): path.read_text(encoding="utf-8") for path in DOCUMENTS}
-README, PORTUGUESE = (TEXTS[name] for name in READMES)
+README = TEXTS["README.md"]
 RUNBOOK = TEXTS["docs/runbook.md"]
 EVERY_DOCUMENT = pytest.mark.parametrize("name", list(TEXTS))
 EVERY_README = pytest.mark.parametrize("name", READMES)
+EVERY_API = pytest.mark.parametrize("name", APIS)
+EVERY_DEPLOYMENT = pytest.mark.parametrize("name", DEPLOYMENTS)
+EVERY_TRANSLATION = pytest.mark.parametrize(("english", "portuguese"), TRANSLATED.items())
 
 
 def table_with(text: str, cell: str) -> dict[str, list[str]]:
@@ -79,7 +89,22 @@ def test_the_table_of_settings_has_every_setting_with_its_default(name: str) -> 
     }
 
 
-@EVERY_README
+@EVERY_API
+def test_the_table_of_routes_has_every_route_and_every_parameter_that_is_not_the_path_s(name: str) -> None:
+    (rows,) = (rows for rows in markdown.tables(TEXTS[name]) if rows[1][0].startswith("`POST /login`"))
+    shown = {}
+    for method, url in re.findall(r"`(GET|POST) ([^`]+)`", "".join(row[0] for row in rows[1:])):
+        path, _, query = url.partition("?")
+        path = re.sub(r"/sessions/IBOV/[\d-]+", "/sessions/{index}/{date}", path)
+        shown[method.lower(), path] = [part.partition("=")[0] for part in query.split("&") if part]
+    assert shown == {
+        (method, path): [one["name"] for one in operation.get("parameters", []) if one["in"] == "query"]
+        for path, methods in openapi.DOCUMENT["paths"].items()
+        for method, operation in methods.items()
+    }
+
+
+@EVERY_API
 def test_the_table_of_errors_has_every_code_with_its_status_and_its_patience(name: str) -> None:
     shown = {code: (cells[0], cells[2]) for code, cells in table_with(TEXTS[name], "unknown_index").items()}
     assert shown == {
@@ -88,7 +113,7 @@ def test_the_table_of_errors_has_every_code_with_its_status_and_its_patience(nam
     }
 
 
-@EVERY_README
+@EVERY_API
 def test_every_code_of_the_error_tree_is_named(name: str) -> None:
     classes = [
         value
@@ -305,6 +330,23 @@ def test_every_call_of_aws_exists_with_the_parameters_shown(name: str) -> None:
             assert shown - known == set(), line
 
 
+def test_every_log_group_that_is_named_is_one_of_the_template() -> None:
+    resources = read(TEMPLATE.read_text(encoding="utf-8"))["Resources"].values()
+    groups = {
+        one["Properties"]["LogGroupName"]["Fn::Sub"].replace("${Name}", "bovespa")
+        for one in resources
+        if one["Type"] == "AWS::Logs::LogGroup"
+    }
+    named = {match for text in TEXTS.values() for match in re.findall(r"`(/aws[\w/-]+)`", text)}
+    assert len(named) > 3
+    unknown = {name for name in named if name not in groups and not (name.endswith("/") and any_below(name, groups))}
+    assert unknown == set()
+
+
+def any_below(folder: str, names: set[str]) -> bool:
+    return any(name.startswith(folder) for name in names)
+
+
 def test_the_runs_of_the_runbook_are_understood_by_the_job() -> None:
     runs = re.findall(r"start-job-run --job-name (\S+) --arguments '([^']+)'", RUNBOOK)
     assert len(runs) >= 3
@@ -322,7 +364,7 @@ def test_the_runbook_says_what_every_finding_of_the_doctor_means() -> None:
     assert [name.strip("`") for name in table_with(RUNBOOK, "missing_session")] == [kind.value for kind in Kind]
 
 
-@EVERY_README
+@EVERY_DEPLOYMENT
 def test_the_options_and_outputs_of_the_deployment_are_complete(name: str) -> None:
     answer = io.StringIO()
     with contextlib.redirect_stdout(answer), pytest.raises(SystemExit):
@@ -351,14 +393,15 @@ def test_the_demo_that_is_shown_has_the_totals_of_its_sessions() -> None:
         )
     last = parse_csv(synthetic_csv("IBOV", dt.date.fromisoformat(rows[-1][1])))
     largest = sorted(last.holdings, key=lambda holding: (-holding.participation_pct, holding.ticker))
-    leaders = re.findall(r"│ +(\d) │ (\w+) +│ ([^│]+?) +│ (\w+) +│ +([\d.]+) │", demo)
-    assert [(ticker, company, pct) for _, ticker, company, _, pct in leaders] == [
-        (holding.ticker, holding.company, str(holding.participation_pct)) for holding in largest[: len(leaders)]
+    leaders = re.findall(r"│ (\w+) +│ ([^│]+?) +│ (\w+) +│ +(\d) │ +([\d.]+) │", demo)
+    assert [(ticker, company, rank, pct) for ticker, company, _, rank, pct in leaders] == [
+        (holding.ticker, holding.company, str(rank), str(holding.participation_pct))
+        for rank, holding in enumerate(largest[: len(leaders)], 1)
     ]
     assert len(leaders) >= 3
 
 
-@EVERY_README
+@EVERY_DEPLOYMENT
 def test_the_trading_day_that_is_shown_is_that_of_the_generator(name: str) -> None:
     (line,) = (block.text for block in markdown.blocks(TEXTS[name], "text") if "volume_brl" in block.text)
     shown = json.loads(line)
@@ -372,18 +415,54 @@ def test_the_trading_day_that_is_shown_is_that_of_the_generator(name: str) -> No
 # ------------------------------------------------------------------------------------------- the other language
 
 
-def test_the_portuguese_readme_has_the_same_structure() -> None:
-    assert [level for level, _ in markdown.headings(PORTUGUESE)] == [level for level, _ in markdown.headings(README)]
-    assert [len(rows) for rows in markdown.tables(PORTUGUESE)] == [len(rows) for rows in markdown.tables(README)]
+@EVERY_TRANSLATION
+def test_the_portuguese_document_has_the_same_structure(english: str, portuguese: str) -> None:
+    one, other = TEXTS[english], TEXTS[portuguese]
+    assert [level for level, _ in markdown.headings(other)] == [level for level, _ in markdown.headings(one)]
+    assert [len(rows) for rows in markdown.tables(other)] == [len(rows) for rows in markdown.tables(one)]
 
 
-def test_the_portuguese_readme_shows_the_same_commands_and_answers() -> None:
-    assert markdown.blocks(PORTUGUESE) == markdown.blocks(README)
+@EVERY_TRANSLATION
+def test_the_portuguese_document_shows_the_same_commands_and_answers(english: str, portuguese: str) -> None:
+    assert markdown.blocks(TEXTS[portuguese]) == markdown.blocks(TEXTS[english])
 
 
-def test_the_portuguese_readme_links_to_the_same_places() -> None:
-    own = {"README.md", "README.pt-BR.md", "docs/flow.svg", "docs/flow.pt-BR.svg"}
-    assert set(markdown.links(PORTUGUESE)) - own == set(markdown.links(README)) - own
+def places(name: str) -> set[tuple[str, int | str]]:
+    """Where a document leads: to which document in whichever language, and to which of its headings."""
+    found: set[tuple[str, int | str]] = set()
+    for link in markdown.links(TEXTS[name]):
+        target, _, anchor = link.partition("#")
+        path = ((PROJECT / name).parent / target).resolve() if target else PROJECT / name
+        text = TEXTS.get(path.relative_to(PROJECT).as_posix(), "") if path.is_relative_to(PROJECT) else ""
+        found.add((str(path).replace(".pt-BR.", "."), markdown.anchor_order(text).index(anchor) if anchor else ""))
+    return found
+
+
+@EVERY_TRANSLATION
+def test_the_portuguese_document_links_to_the_same_places(english: str, portuguese: str) -> None:
+    assert places(portuguese) == places(english)
+
+
+def test_the_first_table_of_the_benchmarks_is_that_of_the_measured_targets() -> None:
+    document = TEXTS["docs/benchmarks.md"]
+    measured = re.findall(
+        r"^│ .+? +│ ([\d.]+ .+?) +│ (at (?:most|least) .+?) +│ (reached|MISSED) +│$", document, re.MULTILINE
+    )
+    assert len(measured) > 30
+    shown = [(figure, target, verdict.strip("*")) for _, figure, target, verdict in markdown.tables(document)[0][1:]]
+    assert shown == [(figure, target, verdict.lower()) for figure, target, verdict in measured]
+
+
+def test_every_document_has_its_place_in_the_readme() -> None:
+    linked_to = {link.partition("#")[0] for name in READMES for link in markdown.links(TEXTS[name])}
+    top = {name for name in TEXTS if re.fullmatch(r"docs/[^/]+", name)} | {"README.pt-BR.md", "CHANGELOG.md"}
+    assert top - linked_to == set()
+
+
+@EVERY_README
+def test_the_readme_is_short(name: str) -> None:
+    """Half of what it was when newcomers had to look for what concerns them; what is for few has its own document."""
+    assert len(TEXTS[name].encode()) <= 17_600
 
 
 def test_the_portuguese_picture_differs_in_its_words_only() -> None:

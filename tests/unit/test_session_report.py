@@ -306,10 +306,13 @@ def test_the_command_tells_the_same_as_text_as_json_and_as_a_page(tmp_path: Any)
     assert told.exit_code == 0
     for figure in ("desk-7", "1885", "BBAS3", "-1.500 pp", "73.25", "1 entries, 1 exits"):
         assert figure in told.stdout
+    assert "passed   refined_rows: 4 rows, 1885 shares, 100.000 %\n" in told.stdout
 
 
-def test_a_failed_check_is_a_failure_of_the_command() -> None:
-    assert run(seen=Seen([evidence(source=None)])).exit_code == 1
+def test_a_failed_check_is_a_failure_of_the_command_and_has_both_figures() -> None:
+    told = run(seen=Seen([evidence(source=None)]))
+    assert told.exit_code == 1
+    assert re.search(r"^failed   \w+: must be .+, is .+$", told.stdout, re.MULTILINE)
 
 
 def test_the_command_says_why_there_is_nothing_to_report() -> None:
