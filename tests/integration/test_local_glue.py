@@ -87,17 +87,6 @@ SCRIPT = """
 """
 
 
-def test_a_run_executes_its_script_in_spark_with_its_arguments(lake: Lake, role: str) -> None:
-    run = run_script(lake, role, SCRIPT, word="aposentadoria")
-    assert run["JobRunState"] == "SUCCEEDED", run["ErrorMessage"]
-    assert written(lake, run["JobName"]) == "3.5.6 91 aposentadoria"
-
-
-def test_a_script_that_raises_fails_its_run_with_the_reason(lake: Lake, role: str) -> None:
-    run = run_script(lake, role, "raise ValueError('no such portfolio')")
-    assert (run["JobRunState"], run["ErrorMessage"]) == ("FAILED", "ValueError: no such portfolio")
-
-
 UNTIDY = """
     import os
     import sys
@@ -115,21 +104,29 @@ UNTIDY = """
 """
 
 
-def test_nothing_of_a_failed_run_meets_the_next_in_the_same_process(lake: Lake, role: str) -> None:
+# Each script below is other code, for which the local Glue starts another Spark: as few of them as tell everything.
+def test_a_script_that_raises_fails_its_run_with_the_reason_and_nothing_of_it_meets_the_next(
+    lake: Lake, role: str
+) -> None:
     name, answers = new_job(lake, role, UNTIDY), []
     for _ in range(2):
-        assert finished_run(lake, name)["JobRunState"] == "FAILED"
+        run = finished_run(lake, name)
+        assert (run["JobRunState"], run["ErrorMessage"]) == ("FAILED", "ValueError: in the middle")
         answers.append(written(lake, name).split(maxsplit=2))
     (first, _, _), (second, partitions, views) = answers
     assert first == second, "a failure is no reason to start Spark again"
     assert (partitions, views) == ("200", "[]")
 
 
-def test_a_process_that_dies_fails_its_run_and_the_next_run_works(lake: Lake, role: str) -> None:
+def test_after_a_process_that_died_the_next_run_executes_its_script_in_spark_with_its_arguments(
+    lake: Lake, role: str
+) -> None:
     run = run_script(lake, role, "import os; os._exit(9)")
     assert run["JobRunState"] == "FAILED"
     assert "exit status 9" in run["ErrorMessage"]
-    assert run_script(lake, role, SCRIPT, word="again")["JobRunState"] == "SUCCEEDED"
+    run = run_script(lake, role, SCRIPT, word="aposentadoria")
+    assert run["JobRunState"] == "SUCCEEDED", run["ErrorMessage"]
+    assert written(lake, run["JobName"]) == "3.5.6 91 aposentadoria"
 
 
 def test_a_missing_script_fails_its_run(lake: Lake, role: str) -> None:
