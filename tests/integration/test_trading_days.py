@@ -32,7 +32,7 @@ SPLIT = dt.date(2024, 2, 29)
     ("index_code", "split", "order"),
     [
         # Each session before its trading day, and a trading day before its session; the oldest day last.
-        ("UTIL", SPLIT, ("S-5", "T+0", "S-1 S+0", "T-1", "S+2 T+2", "T-5")),
+        ("UTIL", SPLIT, ("S-5 T+0", "S-1 S+0", "T-1 S+2 T+2", "T-5")),
         # All trading days first; then the sessions, backwards, and one between two that are stored.
         ("IFNC", dt.date(2024, 8, 13), ("T+2 T-5 T-1 T+0", "S+2", "S-5 S+0", "S-1")),
     ],
