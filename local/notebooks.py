@@ -28,6 +28,7 @@ from local.aws_environment import aws_environment
 from local.cloud import PROJECT, running_cloud
 from local.notebook_lake import (
     fill,
+    require_sessions,
     synthetic_days,
     synthetic_trading_days,
     write_synthetic_sessions,
@@ -80,6 +81,8 @@ def run_notebooks(
     """
     # What Jupyter says about itself at the level of warnings is of no use to who waits for pages.
     logging.getLogger("traitlets").setLevel(logging.ERROR)
+    if sessions is not None and endpoint_url is None:
+        require_sessions(sessions)
     paths = notebooks or sorted(NOTEBOOKS.glob("*.ipynb"))
     output.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:

@@ -21,7 +21,7 @@ from PIL import Image
 from bovespa.portfolio import View
 from bovespa.portfolio_csv import file_name
 from local.cloud import running_cloud
-from local.notebook_lake import fill, write_synthetic_trading_days
+from local.notebook_lake import LakeNotFilled, fill, write_synthetic_trading_days
 from local.notebook_pages import figures, printed
 from local.synthetic import synthetic_csv
 from tests.conftest import PROJECT
@@ -292,7 +292,18 @@ def test_a_run_that_is_stopped_leaves_no_process_and_no_file(executed: Executed,
     assert list(scratch.iterdir()) == []
 
 
-def test_a_folder_without_sessions_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_files_is_refused_before_a_cloud_starts(tmp_path: Path) -> None:
     answer = notebooks("--sessions", tmp_path, "--out", tmp_path / "out")
     assert answer.returncode == 1
-    assert "No file below" in answer.stderr
+    assert answer.stderr.splitlines() == [
+        f"error: No file below {tmp_path} is a daily portfolio of B3: give a folder of its CSV files."
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_without_sessions_is_refused(executed: Executed, tmp_path: Path) -> None:
+    (tmp_path / "other.csv").write_text("not;a;portfolio\n", encoding="utf-8")
+    said: list[str] = []
+    with pytest.raises(LakeNotFilled, match="No file below"):
+        fill(executed.lake.cloud, tmp_path, said.append)
+    assert [line.split(":")[0] for line in said] == ["refused other.csv"]
