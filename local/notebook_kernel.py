@@ -15,7 +15,7 @@ from typing import Any
 from ipykernel.kernelapp import IPKernelApp
 from IPython.display import publish_display_data
 
-from local.notebook_spark import attached_session
+from local.notebook_gateway import attached_session
 
 
 def show_figure(pyplot: Any) -> None:

@@ -1,10 +1,7 @@
 """The Spark that the notebooks of a run share: one JVM with the catalog's tables, warm from the second notebook on.
 
-    python -m local.notebook_spark REPLY_FD
-
-The process writes one line to REPLY_FD once the tables are there, which says how a kernel reaches its JVM, and stays
-until its standard input ends. On Athena each notebook has a Spark of its own. Here most of what one costs is the JVM's
-first seconds; a kernel gets a session of its own in it, so that no setting or temporary view meets another notebook.
+On Athena each notebook has a Spark of its own. Here most of what one costs is the JVM's first seconds; a kernel gets a
+session of its own in it (`local.notebook_gateway`), so that no setting or temporary view meets another notebook.
 """
 
 from __future__ import annotations
@@ -18,16 +15,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import boto3
-from pyspark import SparkConf, SparkContext
-from pyspark.java_gateway import launch_gateway
-from pyspark.sql import SparkSession
-
 from bovespa.errors import BovespaError
-from local.athena import DATABASE
 from local.aws_environment import aws_environment
 from local.cloud import PROJECT
-from local.notebook_tables import session_with_tables
 from local.processes import stop_group
 from local.spark_archive import archive_path
 from local.spark_settings import spark_properties, write_properties
@@ -41,8 +31,6 @@ _FEW_ROWS = {
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
 }
-_PORT, _SECRET = "PYSPARK_GATEWAY_PORT", "PYSPARK_GATEWAY_SECRET"
-"""With these in its environment, PySpark starts no JVM but talks to the one that runs."""
 
 
 class SparkDidNotStart(BovespaError):
@@ -67,7 +55,7 @@ def running_spark(endpoint_url: str, work_dir: Path) -> Iterator[Mapping[str, st
     with (work_dir / "spark.log").open("wb") as log, os.fdopen(read_fd, "rb") as replies:
         try:
             process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-m", "local.notebook_spark", str(write_fd)],
+                [sys.executable, "-m", "local.notebook_tables", str(write_fd)],
                 # If we are killed, it reads the end of this.
                 stdin=subprocess.PIPE,
                 stdout=log,
@@ -93,15 +81,6 @@ def running_spark(endpoint_url: str, work_dir: Path) -> Iterator[Mapping[str, st
                 process.stdin.close()
 
 
-def attached_session() -> SparkSession:
-    """Return a new session of the Spark that the environment names: with its tables, and nothing of other sessions."""
-    gateway = launch_gateway()  # type: ignore[no-untyped-call]
-    jvm = gateway.jvm
-    context = jvm.JavaSparkContext.fromSparkContext(jvm.org.apache.spark.SparkContext.getOrCreate())
-    python = SparkContext(gateway=gateway, jsc=context, conf=SparkConf(_jconf=context.getConf()))
-    return SparkSession(python, jvm.SparkSession.getDefaultSession().get().newSession())
-
-
 def _environment(endpoint_url: str, work_dir: Path) -> Mapping[str, str]:
     option = f"-XX:SharedArchiveFile={archive_path()}"
     properties = spark_properties(endpoint_url, work_dir, class_option=option)
@@ -114,17 +93,3 @@ def _environment(endpoint_url: str, work_dir: Path) -> Mapping[str, str]:
         "SPARK_LOCAL_IP": "127.0.0.1",
         "TMPDIR": str(work_dir),
     }
-
-
-def main() -> None:
-    """Register the tables, say where the JVM is, and stay until standard input ends."""
-    with os.fdopen(int(sys.argv[1]), "w", encoding="utf-8") as replies:
-        spark = session_with_tables(boto3.client("glue"), DATABASE)
-        reached = spark.sparkContext._gateway.gateway_parameters  # type: ignore[union-attr]  # noqa: SLF001
-        replies.write(json.dumps({_PORT: str(reached.port), _SECRET: reached.auth_token}) + "\n")
-    sys.stdin.read()
-    spark.stop()
-
-
-if __name__ == "__main__":
-    main()
