@@ -2,8 +2,8 @@
 
     python -m local.notebook_kernel -f CONNECTION_FILE
 
-`spark` is a Spark session over the tables of the cloud that AWS's variables name, and `%matplot plt` shows the current
-figure. `local.notebooks` starts it.
+`spark` is a session of the Spark that the environment names (`local.notebook_spark`), and `%matplot plt` shows the
+current figure. `local.notebooks` starts it.
 """
 
 from __future__ import annotations
@@ -12,12 +12,10 @@ import io
 import sys
 from typing import Any
 
-import boto3
 from ipykernel.kernelapp import IPKernelApp
 from IPython.display import publish_display_data
 
-from local.athena import DATABASE
-from local.notebook_tables import session_with_tables
+from local.notebook_gateway import attached_session
 
 
 def show_figure(pyplot: Any) -> None:
@@ -46,8 +44,7 @@ def _title(figure: Any) -> str:
 
 def main() -> None:
     """Run the kernel until it is told to stop."""
-    spark = session_with_tables(boto3.client("glue"), DATABASE)
-    app = IPKernelApp.instance(user_ns={"spark": spark})
+    app = IPKernelApp.instance(user_ns={"spark": attached_session()})
     app.initialize(sys.argv[1:])
     shell: Any = app.shell
 
@@ -55,10 +52,8 @@ def main() -> None:
         show_figure(shell.user_ns[name.strip()])
 
     shell.register_magic_function(matplot, "line", "matplot")
-    try:
-        app.start()
-    finally:
-        spark.stop()
+    # Spark stays: the next notebook's kernel finds it warm.
+    app.start()
 
 
 if __name__ == "__main__":

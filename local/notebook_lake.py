@@ -36,6 +36,8 @@ _FIRST_TRADING_DAY = dt.date(2021, 2, 5)
 """The last session's window of 21 trading days begins with it."""
 _TRADING_DAY_FILE = re.compile(r"COTAHIST_[DA]\d.*", re.ASCII | re.IGNORECASE)
 
+_NO_SESSIONS = "No file below {folder} is a daily portfolio of B3: give a folder of its CSV files."
+
 _TIMEOUT_S = 900.0
 _POLL_S = 0.2
 
@@ -70,6 +72,16 @@ def write_synthetic_trading_days(folder: Path, days: Sequence[dt.date]) -> None:
         (folder / f"COTAHIST_D{day:%d%m%Y}.TXT").write_bytes(synthetic_cotahist(day))
 
 
+def require_sessions(folder: Path) -> None:
+    """Refuse a folder that has nothing to fill a lake with, before anybody waits for a cloud.
+
+    Raises:
+        LakeNotFilled: There is no CSV file below *folder*.
+    """
+    if not find_files([folder]):
+        raise LakeNotFilled(_NO_SESSIONS.format(folder=folder))
+
+
 def fill(cloud: Cloud, folder: Path, report: Callable[[str], None]) -> int:
     """Import every session and trading day below *folder* and wait for the one run that refines them.
 
@@ -97,7 +109,7 @@ def fill(cloud: Cloud, folder: Path, report: Callable[[str], None]) -> int:
     result = Importer(_SessionsAndDays(s3, bucket, traded.trading_days), clock=_now).run(files, made_by)
     _check(result, report)
     if result.manifest_uri is None:
-        raise LakeNotFilled(f"No file below {folder} is a daily portfolio of B3: give a folder of its CSV files.")
+        raise LakeNotFilled(_NO_SESSIONS.format(folder=folder))
     report(f"{len(result.sessions)} sessions and {len(traded.trading_days)} trading days in the raw bucket")
     _wait_for_the_run(cloud, made_by)
     return len(result.sessions)

@@ -1,14 +1,27 @@
-"""The catalog's tables in a Spark session, as Athena's Spark has them: only partitions that are registered are read."""
+"""The catalog's tables in a Spark session, as Athena's Spark has them: only partitions that are registered are read.
+
+    python -m local.notebook_tables REPLY_FD
+
+writes one line to REPLY_FD once the tables are there, with the variables by which a kernel reaches its JVM
+(`local.notebook_gateway`), and stays until its standard input ends. `local.notebook_spark` starts it.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import json
+import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+import boto3
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
+
+from local.athena import DATABASE
+from local.notebook_gateway import gateway_variables
 
 _VIEW = "VIRTUAL_VIEW"
 """Athena's views are written for Trino; no Spark can read them, neither here nor on AWS."""
@@ -78,3 +91,16 @@ def _nothing_asked_of_s3(context: SparkContext) -> Iterator[None]:
         settings.set("fs.s3.impl", real)
         # It was kept for each bucket; the next to ask gets S3's.
         context._jvm.org.apache.hadoop.fs.FileSystem.closeAll()  # type: ignore[union-attr]  # noqa: SLF001
+
+
+def main() -> None:
+    """Register the tables, say where the JVM is, and stay until standard input ends."""
+    with os.fdopen(int(sys.argv[1]), "w", encoding="utf-8") as replies:
+        spark = session_with_tables(boto3.client("glue"), DATABASE)
+        replies.write(json.dumps(gateway_variables(spark)) + "\n")
+    sys.stdin.read()
+    spark.stop()
+
+
+if __name__ == "__main__":
+    main()

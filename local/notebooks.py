@@ -28,13 +28,14 @@ from local.aws_environment import aws_environment
 from local.cloud import PROJECT, running_cloud
 from local.notebook_lake import (
     fill,
+    require_sessions,
     synthetic_days,
     synthetic_trading_days,
     write_synthetic_sessions,
     write_synthetic_trading_days,
 )
 from local.notebook_pages import write_pages
-from local.spark_settings import spark_properties, write_properties
+from local.notebook_spark import running_spark
 
 NOTEBOOKS = PROJECT / "notebooks"
 OUTPUT = PROJECT / "build" / "notebooks"
@@ -76,9 +77,12 @@ def run_notebooks(
         ConfigurationError: Java is missing.
         LakeNotFilled: The sessions could not be imported or refined.
         NotebookFailed: A cell raised; the pages of the notebooks before it are written.
+        SparkDidNotStart: The notebooks' Spark did not come up.
     """
     # What Jupyter says about itself at the level of warnings is of no use to who waits for pages.
     logging.getLogger("traitlets").setLevel(logging.ERROR)
+    if sessions is not None and endpoint_url is None:
+        require_sessions(sessions)
     paths = notebooks or sorted(NOTEBOOKS.glob("*.ipynb"))
     output.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
@@ -93,22 +97,27 @@ def run_notebooks(
                 write_synthetic_sessions(sessions, synthetic_days())
                 write_synthetic_trading_days(sessions, synthetic_trading_days())
             report(f"{fill(cloud, sessions, report)} sessions refined in one run")
+        spark_dir = work_dir / "spark"
+        spark_dir.mkdir()
+        started = time.monotonic()
+        variables = {**aws_environment(endpoint_url), **stack.enter_context(running_spark(endpoint_url, spark_dir))}
+        report(f"Spark has the tables after {time.monotonic() - started:.1f} s")
         written: list[Path] = []
         for path in paths:
             started = time.monotonic()
-            notebook = execute(path, endpoint_url, work_dir)
+            notebook = execute(path, variables, work_dir)
             written += write_pages(notebook, path.stem, output)
             report(f"{path.name} executed in {time.monotonic() - started:.1f} s")
     return written
 
 
-def execute(path: Path, endpoint_url: str, work_dir: Path) -> Any:
+def execute(path: Path, variables: Mapping[str, str], work_dir: Path) -> Any:
     """Execute a notebook in a kernel of its own and return it with its outputs.
 
     Args:
         path: The notebook; it is not changed.
-        endpoint_url: The cloud whose tables it reads.
-        work_dir: Folder for what kernel and Spark leave behind.
+        variables: For the environment: with which the kernel reaches Spark, and its cells the cloud.
+        work_dir: Folder for what the kernel leaves behind.
 
     Raises:
         NotebookFailed: A cell raised or took too long, or the kernel ended.
@@ -116,7 +125,7 @@ def execute(path: Path, endpoint_url: str, work_dir: Path) -> Any:
     notebook = nbformat.read(path, as_version=4)
     kernel_dir = Path(tempfile.mkdtemp(prefix=f"{path.stem}-", dir=work_dir))
     try:
-        _run_in_a_thread(_execute(notebook, endpoint_url, kernel_dir))
+        _run_in_a_thread(_execute(notebook, variables, kernel_dir))
     except CellExecutionError as error:
         raise NotebookFailed(f"{path.name}, {_failed_cell(notebook)}: {error.ename}: {error.evalue}") from error
     except (DeadKernelError, RuntimeError, TimeoutError) as error:
@@ -144,13 +153,11 @@ def _run_in_a_thread(coroutine: Coroutine[Any, Any, None]) -> None:
         loop.close()
 
 
-async def _execute(notebook: Any, endpoint_url: str, kernel_dir: Path) -> None:
+async def _execute(notebook: Any, variables: Mapping[str, str], kernel_dir: Path) -> None:
     manager = _kernel_manager(kernel_dir)
     with (kernel_dir / "kernel.log").open("wb") as log:
-        await manager.start_kernel(
-            env=_environment(endpoint_url, kernel_dir), cwd=str(kernel_dir), stdout=log, stderr=log
-        )
-        # The kernel leads a group of its own, in which its JVM is, too.
+        await manager.start_kernel(env=_environment(variables, kernel_dir), cwd=str(kernel_dir), stdout=log, stderr=log)
+        # The kernel leads a group of its own, in which is whatever its cells start.
         group: int = getattr(manager.provisioner, "pgid")  # noqa: B009 - only the local provisioner has one
         try:
             client = NotebookClient(
@@ -176,18 +183,12 @@ def _kernel_manager(kernel_dir: Path) -> AsyncKernelManager:
     )
 
 
-def _environment(endpoint_url: str, kernel_dir: Path) -> Mapping[str, str]:
-    properties = spark_properties(endpoint_url, kernel_dir)
-    # Some thousand rows: with the usual 200 tasks a shuffle, starting tasks would be most of the work.
-    properties["spark.sql.shuffle.partitions"] = "2"
-    write_properties(properties, kernel_dir / "spark.properties")
+def _environment(variables: Mapping[str, str], kernel_dir: Path) -> Mapping[str, str]:
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "BOVESPA_"))},
-        **aws_environment(endpoint_url),
+        **variables,
         "PYTHONPATH": str(PROJECT),
         "PYSPARK_PYTHON": sys.executable,
-        "PYSPARK_SUBMIT_ARGS": f"--properties-file {kernel_dir / 'spark.properties'} pyspark-shell",
-        "SPARK_LOCAL_IP": "127.0.0.1",
         # Athena's kernel shows a figure when it is told to, not whenever a cell ends.
         "MPLBACKEND": "agg",
         # Neither a person's profile nor history has a part in this, and nothing of it stays.
@@ -198,7 +199,7 @@ def _environment(endpoint_url: str, kernel_dir: Path) -> Mapping[str, str]:
 
 
 def _end_group(group: int) -> None:
-    """Wait for the JVM that the kernel started, and end it if it stays."""
+    """Wait for what the kernel's cells started, and end it if it stays."""
     deadline = time.monotonic() + _END_TIMEOUT_S
     pause = threading.Event()
     with contextlib.suppress(ProcessLookupError):

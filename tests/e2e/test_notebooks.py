@@ -21,7 +21,7 @@ from PIL import Image
 from bovespa.portfolio import View
 from bovespa.portfolio_csv import file_name
 from local.cloud import running_cloud
-from local.notebook_lake import fill, write_synthetic_trading_days
+from local.notebook_lake import LakeNotFilled, fill, write_synthetic_trading_days
 from local.notebook_pages import figures, printed
 from local.synthetic import synthetic_csv
 from tests.conftest import PROJECT
@@ -244,25 +244,35 @@ def test_a_session_without_its_trading_day_gets_pictures_that_say_so(executed: E
     assert {axes["x"] for figure in shown for axes in figure.axes} == {"What is missing"}
 
 
-def test_a_failing_cell_is_named_and_leaves_nothing(tmp_path: Path, scratch: Path) -> None:
-    """The whole command, cloud included, over one session."""
+def test_a_failing_cell_is_named_and_leaves_the_notebooks_before_it(tmp_path: Path, scratch: Path) -> None:
+    """The whole command, cloud included, over one session; what the first notebook sets, the second does not meet."""
     (tmp_path / "sessions").mkdir()
     (tmp_path / "sessions" / file_name("UTIL", DAYS[0])).write_bytes(synthetic_csv("UTIL", DAYS[0]))
+    look = "found = spark.sql('SHOW VIEWS').count(), spark.conf.get('spark.sql.session.timeZone')"
+    sets = "spark.sql('CREATE TEMP VIEW mine AS SELECT 1'), spark.conf.set('spark.sql.session.timeZone', 'Asia/Tokyo')"
+    first, second = tmp_path / "first.ipynb", tmp_path / "broken.ipynb"
+    cells = [nbformat.v4.new_code_cell(f"{sets}\n{look}\nprint(*found)")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), first)
     cells = [
         nbformat.v4.new_markdown_cell("# Broken"),
         nbformat.v4.new_code_cell("count = spark.sql('SELECT * FROM bovespa.holdings').count()"),
-        nbformat.v4.new_code_cell("print(1)\nraise ValueError(f'{count} rows are not to my liking')"),
+        nbformat.v4.new_code_cell(
+            f"print(1)\n{look}\nraise ValueError(f'{{count}} rows and {{found}} are not to my liking')"
+        ),
     ]
-    path = tmp_path / "broken.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
-    answer = notebooks("--sessions", tmp_path / "sessions", "--out", tmp_path / "out", path, TMPDIR=str(scratch))
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), second)
+    out = tmp_path / "out"
+    answer = notebooks("--sessions", tmp_path / "sessions", "--out", out, first, second, TMPDIR=str(scratch))
     assert answer.returncode == 1
     last = answer.stderr.splitlines()[-1]
     rows = synthetic_csv("UTIL", DAYS[0]).count(b"\r\n") - 4
-    assert last == f"error: broken.ipynb, cell 3 (print(1)): ValueError: {rows} rows are not to my liking"
+    assert (
+        last == f"error: broken.ipynb, cell 3 (print(1)): ValueError: {rows} rows and (0, 'UTC') are not to my liking"
+    )
     assert "Traceback" not in answer.stderr
     assert list(scratch.iterdir()) == []
-    assert list((tmp_path / "out").iterdir()) == []
+    assert sorted(page.name for page in out.iterdir()) == ["first.html", "first.ipynb"]
+    assert printed(nbformat.read(out / "first.ipynb", as_version=4)) == "1 Asia/Tokyo\n"
 
 
 def test_a_run_that_is_stopped_leaves_no_process_and_no_file(executed: Executed, tmp_path: Path, scratch: Path) -> None:
@@ -292,7 +302,18 @@ def test_a_run_that_is_stopped_leaves_no_process_and_no_file(executed: Executed,
     assert list(scratch.iterdir()) == []
 
 
-def test_a_folder_without_sessions_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_files_is_refused_before_a_cloud_starts(tmp_path: Path) -> None:
     answer = notebooks("--sessions", tmp_path, "--out", tmp_path / "out")
     assert answer.returncode == 1
-    assert "No file below" in answer.stderr
+    assert answer.stderr.splitlines() == [
+        f"error: No file below {tmp_path} is a daily portfolio of B3: give a folder of its CSV files."
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_without_sessions_is_refused(executed: Executed, tmp_path: Path) -> None:
+    (tmp_path / "other.csv").write_text("not;a;portfolio\n", encoding="utf-8")
+    said: list[str] = []
+    with pytest.raises(LakeNotFilled, match="No file below"):
+        fill(executed.lake.cloud, tmp_path, said.append)
+    assert [line.split(":")[0] for line in said] == ["refused other.csv"]

@@ -10,6 +10,7 @@ from typing import Any
 import nbformat
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
+from matplotlib.textpath import TextPath
 
 from tests.conftest import PROJECT
 
@@ -150,6 +151,18 @@ def test_a_kernel_without_the_magic_gets_one(capsys: pytest.CaptureFixture[str])
         assert "Figure" in capsys.readouterr().out
     finally:
         InteractiveShell.clear_instance()
+
+
+@pytest.mark.parametrize("text", ["PETR4", "Dotted: a rebalanced portfolio", "\u2212(Ação)", "ONE"])
+@pytest.mark.parametrize("bold", [False, True])
+def test_a_text_is_as_wide_as_its_outline(text: str, *, bold: bool) -> None:
+    (helpers,) = [source for source in code_cells(NOTEBOOKS["index_today"]) if "same cell is in every" in source]
+    names: dict[str, Any] = {}
+    exec(compile(helpers, "helpers", "exec"), names)  # noqa: S102 - our own cell
+    weight = "bold" if bold else "normal"
+    outline = TextPath((0, 0), text, size=9.5, prop={"family": "DejaVu Sans", "weight": weight})
+    assert names["width_of"](text, 9.5, bold) == outline.get_extents().width
+    assert names["width_of"](" ", 9.5, bold) == 0
 
 
 def test_tiles_of_the_treemap_have_exactly_their_area_and_do_not_overlap() -> None:
