@@ -3,6 +3,8 @@ MAKEFLAGS += --no-print-directory
 PYTHON := .venv/bin/python
 # Extra arguments of the command behind a target, like: make demo ARGS="--sessions folder"
 ARGS ?=
+# Every command here starts many processes, and each would compile the project's modules again. Many images set this.
+export PYTHONDONTWRITEBYTECODE :=
 SOURCES := app.py api attacks benchmarks bovespa faults glue infrastructure lambda_handler load local maintenance s3_bucket_manager scrap
 
 .PHONY: help setup demo up notebooks test lint sbom bench load attack faults dictionary lock clean
@@ -26,11 +28,20 @@ test: lint ## Run every check and every test
 	$(PYTHON) -m pytest -n 2 --dist loadscope $(ARGS)
 
 lint: setup ## Run every check that needs no test
+	@$(MAKE) --jobs=2 --output-sync=target --keep-going lint-types lint-security lint-template lint-style
+
+lint-types: # takes longest, so it starts first
+	$(PYTHON) -m mypy
+
+lint-security:
+	$(PYTHON) -m bandit --quiet --configfile pyproject.toml --recursive $(SOURCES)
+
+lint-template:
+	.venv/bin/cfn-lint infrastructure/template.yaml
+
+lint-style:
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
-	$(PYTHON) -m mypy
-	.venv/bin/cfn-lint infrastructure/template.yaml
-	$(PYTHON) -m bandit --quiet --configfile pyproject.toml --recursive $(SOURCES)
 
 sbom: setup ## Write what the API is made of to build/sbom.json, from the pinned packages (CycloneDX)
 	@mkdir -p build

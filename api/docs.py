@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from flask import Blueprint, Response
@@ -30,18 +31,23 @@ CONTENT_SECURITY_POLICY = content_security_policy(_STYLE)
 
 
 def docs_blueprint() -> Blueprint:
-    """Return the route of the page, which is rendered once."""
+    """Return the route of the page."""
     blueprint = Blueprint("docs", __name__)
-    page = render(DOCUMENT)
 
     @blueprint.get("/docs")
     def docs() -> ResponseReturnValue:
         query()
-        response = Response(page, content_type="text/html; charset=utf-8")
+        response = Response(_page(), content_type="text/html; charset=utf-8")
         response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
         return response
 
     return blueprint
+
+
+@cache
+def _page() -> str:
+    # When somebody first asks for it: the commands, which start an application as well, never do.
+    return render(DOCUMENT)
 
 
 def render(document: Mapping[str, Any]) -> str:

@@ -11,8 +11,6 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-import nbformat
-from nbconvert.exporters import HTMLExporter
 from PIL import Image
 from pygments.formatters import HtmlFormatter
 from traitlets.config import Config
@@ -66,6 +64,9 @@ def write_pages(notebook: Any, name: str, folder: Path) -> list[Path]:
     Returns:
         The files, the page first.
     """
+    # With nbconvert it takes two seconds to import, which only those who write pages shall wait for.
+    import nbformat  # noqa: PLC0415
+
     page = folder / f"{name}.html"
     page.write_text(_html(notebook, name), encoding="utf-8")
     executed = folder / f"{name}.ipynb"
@@ -87,6 +88,8 @@ def _small(png: bytes) -> bytes:
 
 
 def _html(notebook: Any, name: str) -> str:
+    from nbconvert.exporters import HTMLExporter  # noqa: PLC0415 - as above
+
     settings = Config()
     settings.TagRemovePreprocessor.enabled = True
     settings.TagRemovePreprocessor.remove_input_tags = {HELPER_TAG}

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from local.cloud import Cloud, running_cloud
@@ -256,7 +258,10 @@ def test_a_table_that_is_made_anew_starts_empty(table: Table) -> None:
     assert table.create(A) == []
 
 
-def test_twenty_five_thousand_partitions_take_seconds(table: Table) -> None:
+def test_twenty_five_thousand_partitions_take_seconds(cloud: Cloud) -> None:
+    # botocore would look at each of a million values before it sends them, which takes it longer than all the rest.
+    settings: dict[str, Any] = {"config": Config(parameter_validation=False), "endpoint_url": cloud.endpoint_url}
+    table = Table(boto3.client("glue", aws_access_key_id="local", aws_secret_access_key="local", **settings))
     wanted = [
         (f"I{day % 7:03}", f"2025-{1 + day % 12:02}-{1 + day // 12:02}", "1", f"T{share:03}3")
         for day in range(278)
@@ -271,7 +276,7 @@ def test_twenty_five_thousand_partitions_take_seconds(table: Table) -> None:
     for _ in range(20):
         assert len(table.values("index_code = 'I003' AND session_date = '2025-04-01'")) == 90
     assert time.monotonic() - started_s < 10
-    assert table.values() == sorted(wanted)
+    assert table.values(ExcludeColumnSchema=True) == sorted(wanted)
 
 
 def test_partitions_survive_a_restart(tmp_path: Path) -> None:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from matplotlib.textpath import TextPath
 
 from tests.conftest import PROJECT
 
-PATHS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
-NOTEBOOKS = {path.stem: nbformat.read(path, as_version=4) for path in PATHS}
-EVERY_NOTEBOOK = pytest.mark.parametrize("name", NOTEBOOKS)
+NAMES = sorted(path.stem for path in (PROJECT / "notebooks").glob("*.ipynb"))
+EVERY_NOTEBOOK = pytest.mark.parametrize("name", NAMES)
 
 IMPORTS = {"datetime", "matplotlib", "numpy", "pandas", "IPython"}
 """What Athena's Spark has without pip; IPython only where it is the kernel."""
@@ -32,6 +31,16 @@ PARTITION_KEYS = {
     "sessions": ("index_code", "session_year"),
     "trading": ("session_year",),
 }
+
+
+@cache
+def read(name: str) -> Any:
+    # Its import takes a second and a half, which not every process that collects tests shall wait for.
+    import nbformat  # noqa: PLC0415
+
+    notebook = nbformat.read(PROJECT / "notebooks" / f"{name}.ipynb", as_version=4)
+    nbformat.validate(notebook)
+    return notebook
 
 
 def code_cells(notebook: Any) -> list[str]:
@@ -58,13 +67,12 @@ def queries(notebook: Any) -> list[str]:
 
 
 def test_there_are_the_three_notebooks() -> None:
-    assert {"index_today", "index_over_time", "trading_day"} <= set(NOTEBOOKS)
+    assert {"index_today", "index_over_time", "trading_day"} <= set(NAMES)
 
 
 @EVERY_NOTEBOOK
 def test_a_notebook_is_committed_without_outputs_and_says_how_to_run_it(name: str) -> None:
-    notebook = NOTEBOOKS[name]
-    nbformat.validate(notebook)
+    notebook = read(name)
     assert all(cell.outputs == [] and cell.execution_count is None for cell in notebook.cells if "outputs" in cell)
     first, parameters = notebook.cells[:2]
     assert first.cell_type == "markdown"
@@ -75,7 +83,7 @@ def test_a_notebook_is_committed_without_outputs_and_says_how_to_run_it(name: st
 
 @EVERY_NOTEBOOK
 def test_nothing_is_installed_and_only_what_athena_has_is_imported(name: str) -> None:
-    notebook = NOTEBOOKS[name]
+    notebook = read(name)
     lines = [line.strip() for source in code_cells(notebook) for line in source.splitlines()]
     assert {line for line in lines if line.startswith(("%", "!"))} == {"%matplot plt"}
     assert not any("pip" in line.split() for line in lines)
@@ -90,7 +98,7 @@ def test_nothing_is_installed_and_only_what_athena_has_is_imported(name: str) ->
 
 @EVERY_NOTEBOOK
 def test_spark_is_asked_only_what_spark_3_2_understands(name: str) -> None:
-    notebook = NOTEBOOKS[name]
+    notebook = read(name)
     uses = [node for node in nodes(notebook) if isinstance(node, ast.Attribute)]
     assert {use.attr for use in uses if isinstance(use.value, ast.Name) and use.value.id == "spark"} == {"sql"}
     of_answers = {use.attr for use in uses if ast.unparse(use.value) in ("answer", "spark.sql")}
@@ -101,7 +109,7 @@ def test_spark_is_asked_only_what_spark_3_2_understands(name: str) -> None:
 
 @EVERY_NOTEBOOK
 def test_every_query_names_partition_keys(name: str) -> None:
-    asked = queries(NOTEBOOKS[name])
+    asked = queries(read(name))
     assert len(asked) >= 3
     for text in asked:
         for table in re.findall(r"FROM bovespa\.(\w+)", text):
@@ -111,8 +119,8 @@ def test_every_query_names_partition_keys(name: str) -> None:
 
 def test_the_helpers_are_the_same_in_every_notebook() -> None:
     shared = {
-        name: [cell.source for cell in notebook.cells if "same cell is in every notebook" in cell.source]
-        for name, notebook in NOTEBOOKS.items()
+        name: [cell.source for cell in read(name).cells if "same cell is in every notebook" in cell.source]
+        for name in NAMES
     }
     assert all(len(cells) == 1 for cells in shared.values())
     assert len({cells[0] for cells in shared.values()}) == 1
@@ -120,7 +128,7 @@ def test_the_helpers_are_the_same_in_every_notebook() -> None:
 
 @EVERY_NOTEBOOK
 def test_colours_come_from_the_one_palette(name: str) -> None:
-    helpers, *others = sorted(code_cells(NOTEBOOKS[name]), key=lambda source: "same cell is in every" not in source)
+    helpers, *others = sorted(code_cells(read(name)), key=lambda source: "same cell is in every" not in source)
     palette = set(re.findall(r"#[0-9A-Fa-f]{6}\b", helpers))
     assert len(palette) == 12
     for source in others:
@@ -131,7 +139,7 @@ def test_colours_come_from_the_one_palette(name: str) -> None:
 
 @EVERY_NOTEBOOK
 def test_every_figure_has_a_name_and_its_cell_ends_with_the_magic(name: str) -> None:
-    drawing = [source for source in code_cells(NOTEBOOKS[name]) if re.search(r"= new_figure\(", source)]
+    drawing = [source for source in code_cells(read(name)) if re.search(r"= new_figure\(", source)]
     assert len(drawing) >= 3
     assert all(source.rstrip().endswith("\n%matplot plt") for source in drawing)
     names = [re.search(r'new_figure\(\s*"([a-z-]+)"', source) for source in drawing]
@@ -141,7 +149,7 @@ def test_every_figure_has_a_name_and_its_cell_ends_with_the_magic(name: str) -> 
 
 def test_a_kernel_without_the_magic_gets_one(capsys: pytest.CaptureFixture[str]) -> None:
     """SageMaker Unified Studio runs IPython without `%matplot`: the notebook brings its own."""
-    (helpers,) = [source for source in code_cells(NOTEBOOKS["index_today"]) if "same cell is in every" in source]
+    (helpers,) = [source for source in code_cells(read("index_today")) if "same cell is in every" in source]
     shell = InteractiveShell.instance()
     try:
         assert "matplot" not in shell.magics_manager.magics["line"]
@@ -166,7 +174,7 @@ def test_a_text_is_as_wide_as_its_outline(text: str, *, bold: bool) -> None:
 
 
 def test_tiles_of_the_treemap_have_exactly_their_area_and_do_not_overlap() -> None:
-    (layout,) = [source for source in code_cells(NOTEBOOKS["index_today"]) if "def squarified" in source]
+    (layout,) = [source for source in code_cells(read("index_today")) if "def squarified" in source]
     names: dict[str, Any] = {"INK": "#222222", "PAPER": "#FFFFFF", "width_of": lambda text, size: len(text) * size}
     exec(compile(layout, "layout", "exec"), names)  # noqa: S102 - our own cell
     values = [10.924, 4.652, 4.332, 4.3, 3.0, 1.5, 1.5, 0.4, 0.2, 0.001]
