@@ -12,7 +12,6 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from importlib import import_module
 from threading import Lock
 from types import FrameType
 from typing import NoReturn
@@ -51,6 +50,9 @@ from s3_bucket_manager.session_evidence import SessionEvidence
 from s3_bucket_manager.session_states import SessionStates
 from s3_bucket_manager.trading_store import TradingStore
 from scrap.browser_detection import InstalledBrowser, find_browser
+from scrap.endpoint import fetch_portfolio_over_https
+from scrap.scrap import fetch_portfolio_csv
+from scrap.trading_day import fetch_trading_day
 
 log = logging.getLogger("bovespa")
 
@@ -129,16 +131,10 @@ class Connected:
         known = self._settings
         browser, impatient_s3 = Browser(known.browser), client("s3", impatient=True)
 
-        # What fetches is imported when it does: Selenium and requests take a seventh of the time in which any command
-        # starts, and few commands fetch.
         def by_browser(index_code: str, timeout_s: float) -> FetchedFile:
-            from scrap.scrap import fetch_portfolio_csv  # noqa: PLC0415
-
             return fetch_portfolio_csv(index_code, b3_url=known.b3_url, browser=browser.find(), timeout_s=timeout_s)
 
         def over_https(index_code: str, timeout_s: float) -> FetchedFile:
-            from scrap.endpoint import fetch_portfolio_over_https  # noqa: PLC0415
-
             return fetch_portfolio_over_https(index_code, b3_url=known.b3_url, timeout_s=timeout_s)
 
         def head_bucket(bucket: str) -> None:
@@ -169,8 +165,6 @@ class Connected:
         known = self._settings
 
         def fetch(session_date: dt.date) -> FetchedTradingDay:
-            from scrap.trading_day import fetch_trading_day  # noqa: PLC0415 - as above
-
             return fetch_trading_day(session_date, cotahist_url=known.cotahist_url, timeout_s=known.download_timeout_s)
 
         return TradingDayIngestion(fetch, self._trading_store(), clock=utc_now)
@@ -243,10 +237,7 @@ def serve(settings: Settings, collaborators: Collaborators) -> None:
         )
     except OSError as error:
         raise ConfigurationError(f"Cannot listen on {settings.host}:{settings.port}: {error}.") from error
-    # The first caller shall wait neither for an import nor for the search of the browser. Gaps go to the log.
-    for module in ("scrap.endpoint", "scrap.scrap", "scrap.trading_day"):
-        import_module(module)
-    run_checks(collaborators.checks)
+    run_checks(collaborators.checks)  # finds the browser before the first caller waits for it; gaps go to the log
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
     log.info("listening on http://%s:%d", settings.host, settings.port)
