@@ -114,11 +114,14 @@ class Lake:
         pages = (
             self.cloud.client("glue")
             .get_paginator("get_partitions")
-            .paginate(DatabaseName="bovespa", TableName="portfolio")
+            .paginate(
+                DatabaseName="bovespa",
+                TableName="portfolio",
+                Expression=f"index_code = '{session.index_code}' AND session_date = '{session.session_date}'",
+                ExcludeColumnSchema=True,
+            )
         )
-        values = [partition["Values"] for page in pages for partition in page["Partitions"]]
-        wanted = [session.index_code, str(session.session_date)]
-        return {ticker for *found, ticker in values if found == wanted}
+        return {partition["Values"][2] for page in pages for partition in page["Partitions"]}
 
     def ask(self, sql: str) -> Answer:
         return ask(self.cloud.client("athena"), sql)

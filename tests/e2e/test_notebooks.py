@@ -14,7 +14,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
 from PIL import Image
 
@@ -49,6 +48,13 @@ NAMED_ROWS = {"largest", "waterfall", "drift", "most-traded"}
 """Figures with a name before each row, which no axis needs to label."""
 
 
+def nbformat() -> Any:
+    """The library. It reads a grammar of addresses as it is imported, which would cost every test process seconds."""
+    import nbformat as library  # noqa: PLC0415
+
+    return library
+
+
 @dataclass(frozen=True)
 class Executed:
     """What a run of the notebooks left."""
@@ -58,7 +64,7 @@ class Executed:
     stdout: str
 
     def notebook(self, name: str) -> Any:
-        return nbformat.read(self.folder / f"{name}.ipynb", as_version=4)
+        return nbformat().read(self.folder / f"{name}.ipynb", as_version=4)
 
 
 def notebooks(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -90,10 +96,10 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executed]:
         (sessions / file_name("IBOV", day)).write_bytes(synthetic_csv("IBOV", day, view))
     write_synthetic_trading_days(sessions, TRADING_DAYS)
     paths = sorted((PROJECT / "notebooks").glob("*.ipynb"))
-    without = nbformat.read(PROJECT / "notebooks" / "trading_day.ipynb", as_version=4)
+    without = nbformat().read(PROJECT / "notebooks" / "trading_day.ipynb", as_version=4)
     without.cells[1].source = f'INDEX_CODE = "IBOV"\nSESSION_DATE = "{DAYS[-2]}"'
     paths.append(sessions / f"{WITHOUT_TRADING_DAY}.ipynb")
-    nbformat.write(without, paths[-1])
+    nbformat().write(without, paths[-1])
     with running_cloud() as cloud:
         assert fill(cloud, sessions, lambda _line: None) == len(DAYS) + 1
         answer = notebooks("--running", "--out", folder, *paths, AWS_ENDPOINT_URL=cloud.endpoint_url)
@@ -251,16 +257,16 @@ def test_a_failing_cell_is_named_and_leaves_the_notebooks_before_it(tmp_path: Pa
     look = "found = spark.sql('SHOW VIEWS').count(), spark.conf.get('spark.sql.session.timeZone')"
     sets = "spark.sql('CREATE TEMP VIEW mine AS SELECT 1'), spark.conf.set('spark.sql.session.timeZone', 'Asia/Tokyo')"
     first, second = tmp_path / "first.ipynb", tmp_path / "broken.ipynb"
-    cells = [nbformat.v4.new_code_cell(f"{sets}\n{look}\nprint(*found)")]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), first)
+    cells = [nbformat().v4.new_code_cell(f"{sets}\n{look}\nprint(*found)")]
+    nbformat().write(nbformat().v4.new_notebook(cells=cells), first)
     cells = [
-        nbformat.v4.new_markdown_cell("# Broken"),
-        nbformat.v4.new_code_cell("count = spark.sql('SELECT * FROM bovespa.holdings').count()"),
-        nbformat.v4.new_code_cell(
+        nbformat().v4.new_markdown_cell("# Broken"),
+        nbformat().v4.new_code_cell("count = spark.sql('SELECT * FROM bovespa.holdings').count()"),
+        nbformat().v4.new_code_cell(
             f"print(1)\n{look}\nraise ValueError(f'{{count}} rows and {{found}} are not to my liking')"
         ),
     ]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), second)
+    nbformat().write(nbformat().v4.new_notebook(cells=cells), second)
     out = tmp_path / "out"
     answer = notebooks("--sessions", tmp_path / "sessions", "--out", out, first, second, TMPDIR=str(scratch))
     assert answer.returncode == 1
@@ -272,16 +278,16 @@ def test_a_failing_cell_is_named_and_leaves_the_notebooks_before_it(tmp_path: Pa
     assert "Traceback" not in answer.stderr
     assert list(scratch.iterdir()) == []
     assert sorted(page.name for page in out.iterdir()) == ["first.html", "first.ipynb"]
-    assert printed(nbformat.read(out / "first.ipynb", as_version=4)) == "1 Asia/Tokyo\n"
+    assert printed(nbformat().read(out / "first.ipynb", as_version=4)) == "1 Asia/Tokyo\n"
 
 
 def test_a_run_that_is_stopped_leaves_no_process_and_no_file(executed: Executed, tmp_path: Path, scratch: Path) -> None:
     cells = [
-        nbformat.v4.new_code_cell("import pathlib, threading\nspark.sql('SELECT 1').collect()"),
-        nbformat.v4.new_code_cell(f"pathlib.Path({str(tmp_path / 'reached')!r}).touch()\nthreading.Event().wait()"),
+        nbformat().v4.new_code_cell("import pathlib, threading\nspark.sql('SELECT 1').collect()"),
+        nbformat().v4.new_code_cell(f"pathlib.Path({str(tmp_path / 'reached')!r}).touch()\nthreading.Event().wait()"),
     ]
     path = tmp_path / "endless.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    nbformat().write(nbformat().v4.new_notebook(cells=cells), path)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "BOVESPA_"))}
     process = subprocess.Popen(
         [sys.executable, "-m", "local", "notebooks", "--running", "--out", str(tmp_path / "out"), str(path)],

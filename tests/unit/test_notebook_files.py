@@ -164,7 +164,7 @@ def test_a_kernel_without_the_magic_gets_one(capsys: pytest.CaptureFixture[str])
 @pytest.mark.parametrize("text", ["PETR4", "Dotted: a rebalanced portfolio", "\u2212(Ação)", "ONE"])
 @pytest.mark.parametrize("bold", [False, True])
 def test_a_text_is_as_wide_as_its_outline(text: str, *, bold: bool) -> None:
-    (helpers,) = [source for source in code_cells(NOTEBOOKS["index_today"]) if "same cell is in every" in source]
+    (helpers,) = [source for source in code_cells(read("index_today")) if "same cell is in every" in source]
     names: dict[str, Any] = {}
     exec(compile(helpers, "helpers", "exec"), names)  # noqa: S102 - our own cell
     weight = "bold" if bold else "normal"
