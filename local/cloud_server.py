@@ -84,7 +84,7 @@ async def _serve(
     # The emulator has read it; the Lambda process would inherit it, and its logger would leave out what AWS keeps.
     del os.environ["LOG_LEVEL"]
 
-    from local import glue_catalog, s3_listing  # noqa: PLC0415
+    from local import glue_catalog, lambda_events, s3_listing  # noqa: PLC0415
     from local.athena_server import engine, named_queries  # noqa: PLC0415
     from local.cloud_faults import with_faults  # noqa: PLC0415
     from local.cloud_state import StateKeeper, saving  # noqa: PLC0415
@@ -97,6 +97,7 @@ async def _serve(
     install(runner)
     partitions = glue_catalog.install()
     s3_listing.install()
+    lambda_events.install()
     engine.install()
     named_queries.install()
     if warm:
