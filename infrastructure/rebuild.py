@@ -12,7 +12,7 @@ import argparse
 import json
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -214,7 +214,6 @@ class Rebuild:
         tables = [self._table(name) for name in KEYS]
         self._scratch.clear()
         before = self.raw_objects()
-        run_id = ""
         try:
             self._scratch.make(tables, self._refined)
             run_id = self._runs.start(
@@ -230,8 +229,9 @@ class Rebuild:
             notes = () if all(one.is_equal for one in comparisons) else self._notes(before)
         finally:
             try:
-                if run_id:
-                    self._runs.stop(run_id)
+                # Asked of Glue, for whoever is told to end while a run begins has not heard its id.
+                for run in self._runs_on_the_scratch():
+                    self._runs.stop(run["Id"])
             finally:
                 if keep:
                     self._report(f"kept: bucket {self.names.bucket}, database {self.names.database}")
@@ -266,12 +266,19 @@ class Rebuild:
         )
 
     def _refuse_company(self) -> None:
-        for run in self._runs.under_way():
-            if run.get("Arguments", {}).get(REFINED_BUCKET_ARGUMENT) == self.names.bucket:
-                raise RebuildUnderWay(
-                    f"Run {run['Id']} is rebuilding into {self.names.bucket} already. Wait for its end, or stop it: "
-                    f"aws glue batch-stop-job-run --job-name {run['JobName']} --job-run-ids {run['Id']}"
-                )
+        for run in self._runs_on_the_scratch():
+            raise RebuildUnderWay(
+                f"Run {run['Id']} is rebuilding into {self.names.bucket} already. Wait for its end, or stop it: "
+                f"aws glue batch-stop-job-run --job-name {run['JobName']} --job-run-ids {run['Id']}"
+            )
+
+    def _runs_on_the_scratch(self) -> list[Mapping[str, Any]]:
+        """Return the runs under way that write to the scratch bucket."""
+        return [
+            run
+            for run in self._runs.under_way()
+            if run.get("Arguments", {}).get(REFINED_BUCKET_ARGUMENT) == self.names.bucket
+        ]
 
     def _table(self, name: str) -> dict[str, Any]:
         try:

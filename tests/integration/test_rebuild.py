@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import boto3
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -24,6 +25,7 @@ from bovespa.layout import CompactYear, RefinedPartition, Session
 from bovespa.portfolio import View
 from bovespa.portfolio_csv import parse_csv, serialise_csv
 from bovespa.session_state import State
+from infrastructure.rebuild import Rebuild
 from infrastructure.scratch import ScratchNames
 from local.cloud import PROJECT
 from local.cloud_faults import CloudFault, CloudFaults
@@ -281,6 +283,21 @@ def test_a_rebuild_that_is_killed_leaves_what_the_next_one_knows(lake: Lake) -> 
     assert "clearing what an earlier rebuild left" in err
     assert "stopping run" in err
     assert err.endswith("stopped\n")
+    assert (scratch(lake), run_under_way(lake)) == ([], "")
+
+
+def test_a_run_whose_id_was_never_heard_is_stopped_too(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The signal comes when Glue has started the run, and before its answer is read."""
+
+    def interrupt(**_: Any) -> None:
+        raise KeyboardInterrupt
+
+    for name, value in lake.cloud.aws_environment.items():
+        monkeypatch.setenv(name, value)
+    session = boto3.Session()
+    session.events.register("after-call.glue.StartJobRun", interrupt)
+    with writes_held(lake), pytest.raises(KeyboardInterrupt):
+        Rebuild(session, stack="bovespa").aside()
     assert (scratch(lake), run_under_way(lake)) == ([], "")
 
 
