@@ -144,7 +144,7 @@ def _summary(before: Sequence[Finding], after: Sequence[Finding], *, repair: boo
     if repair:
         lines.append(f"{len([one for one in before if one not in after])} of {len(before)} findings were mended.")
     if not after:
-        return [*lines, "All is well."]
+        return [*lines, "All is well with what is stored."]
     kinds = ", ".join(f"{count} {kind}" for kind, count in _counts(after).items())
     repairable = sum(one.cure.is_repairable for one in after)
     lost = sum(one.cure is Cure.NONE for one in after)

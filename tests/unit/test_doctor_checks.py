@@ -284,4 +284,4 @@ def test_the_table_shows_the_days_of_one_gap_in_one_line() -> None:
     ]
     assert "irrecoverable" in lines[0]
     assert _summary(gaps, gaps[:1], repair=True)[0] == "4 of 5 findings were mended."
-    assert _summary([], [], repair=False) == ["All is well."]
+    assert _summary([], [], repair=False) == ["All is well with what is stored."]
