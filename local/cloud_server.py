@@ -120,7 +120,7 @@ async def _serve(
     served = over_tls(app)
     async with contextlib.AsyncExitStack() as stack:
         if is_kept:
-            keeper = StateKeeper()
+            keeper = StateKeeper(Path(os.environ["STATE_DIR"]))
             served = keeper.watching(served)
             await stack.enter_async_context(saving(keeper))
         if seeding:

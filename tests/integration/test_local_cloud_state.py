@@ -40,6 +40,61 @@ def test_stack_catalog_and_objects_survive_a_kill_and_no_run_goes_on(tmp_path: P
         )
 
 
+def test_what_the_catalog_was_told_in_the_moment_before_a_kill_is_there_afterwards(tmp_path: Path) -> None:
+    saved, journal = tmp_path / "state" / "glue.json", tmp_path / "state" / "catalog-changes.jsonl"
+    with running_cloud(data=tmp_path, warm=False) as cloud:
+        glue = cloud.client("glue")
+        table = glue.get_table(DatabaseName="bovespa", Name="portfolio")["Table"]
+        described = {"StorageDescriptor": table["StorageDescriptor"]}
+        for ticker in ("ABEV3", "ITUB4"):
+            glue.create_partition(**TABLE, PartitionInput={"Values": [*PARTITION[:2], ticker], **described})
+        until(lambda: saved.exists() and "ITUB4" in saved.read_text(encoding="utf-8"), timeout_s=30)
+        # The next saving is half a second away.
+        tickers = [f"AAAA{number}" for number in range(30)]
+        inputs = [{"Values": [*PARTITION[:2], ticker], **described} for ticker in tickers]
+        glue.batch_create_partition(**TABLE, PartitionInputList=inputs)
+        glue.delete_partition(**TABLE, PartitionValues=PARTITION)
+        glue.update_table(
+            DatabaseName="bovespa", TableInput={"Name": "portfolio", "Description": "changed", **described}
+        )
+        os.killpg(cloud.process.pid, signal.SIGKILL)
+        cloud.process.wait()
+    assert "AAAA0" not in saved.read_text(encoding="utf-8")
+    with journal.open("ab") as file:
+        file.write(b'["000000000000", "us-east-1", "AWSGlue.DeleteTa')
+
+    with running_cloud(data=tmp_path, warm=False) as cloud:
+        glue = cloud.client("glue")
+        found = [one["Values"][2] for one in glue.get_partitions(**TABLE)["Partitions"]]
+        assert found == sorted([*tickers, "ITUB4"])
+        assert glue.get_table(DatabaseName="bovespa", Name="portfolio")["Table"]["Description"] == "changed"
+        until(lambda: not journal.exists(), timeout_s=30)
+        assert "AAAA0" in saved.read_text(encoding="utf-8")
+
+
+def test_a_catalog_that_cannot_be_saved_loses_nothing_and_is_saved_later(tmp_path: Path) -> None:
+    saved, journal = tmp_path / "state" / "glue.json", tmp_path / "state" / "catalog-changes.jsonl"
+    with running_cloud(data=tmp_path, warm=False) as cloud:
+        glue = cloud.client("glue")
+        until(lambda: saved.exists() and not journal.exists(), timeout_s=30)
+        # Where the emulator writes a new catalog before it puts it in the old one's place.
+        hindrance = tmp_path / "state" / "glue.json.tmp"
+        hindrance.mkdir()
+        table = glue.get_table(DatabaseName="bovespa", Name="portfolio")["Table"]
+        described = {"StorageDescriptor": table["StorageDescriptor"]}
+        glue.create_partition(**TABLE, PartitionInput={"Values": PARTITION, **described})
+        others = tmp_path / "state" / "iam.json"
+        changed_ns = journal.stat().st_mtime_ns
+        # When this has come twice, a whole saving lies between.
+        for _ in range(2):
+            until(lambda since_ns=changed_ns: others.stat().st_mtime_ns > since_ns, timeout_s=30)
+            changed_ns = others.stat().st_mtime_ns
+        assert journal.exists()
+        hindrance.rmdir()
+        until(lambda: not journal.exists(), timeout_s=30)
+        assert "ABEV3" in saved.read_text(encoding="utf-8")
+
+
 def test_buckets_without_a_state_are_refused(tmp_path: Path) -> None:
     (tmp_path / "s3" / "000000000000" / "bovespa-raw").mkdir(parents=True)
     with (
