@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import http.client
+import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ from bovespa.settings import Settings
 from load import crowd, soak
 from local.console import Progress
 from local.pipeline import Pipeline
+from tests.until import until
 
 CROWD_INDEXES = ("IBSD", "IDVR")
 SOAK_INDEX = "MLCX"
@@ -30,7 +32,11 @@ def loaded(pipeline: Pipeline) -> Iterator[Pipeline]:
 
 
 def spend_the_logins(api_url: str, address: str) -> None:
-    """Send what a minute allows from *address*; empty logins count, and cost no check of a password."""
+    """Send what a minute allows from *address*; empty logins count, and cost no check of a password.
+
+    Minutes are the clock's, and soon after a full one some of what was spent before is allowed again.
+    """
+    until(lambda: time.time() % 60 < 45, timeout_s=20)
     where = urlsplit(api_url)
     connection = http.client.HTTPConnection(str(where.hostname), where.port, timeout=30, source_address=(address, 0))
     for _ in range(Settings.logins_per_minute):
