@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from bovespa.layout import CompactYear, Session, TradingDay
 from glue.lake import PARALLEL_REQUESTS, list_objects, put_unless_same, s3_client
-from glue.parquet import by_session, by_trading_day, parquet_bytes
+from glue.parquet import by_session, by_trading_day, parquet_bytes, with_columns
 from glue.schema import CompactTable
 
 STORED_DDL = "index_code string, session_date date, rows int, objects_put int"
@@ -79,6 +79,6 @@ class CompactObjects:
             rows: All of them, in the table's order.
         """
         year = CompactYear.of(self._table.name, session)
-        body = parquet_bytes(self._table.columns, rows)
+        body = parquet_bytes(with_columns(self._table.columns, rows))
         key = year.key(session.session_date)
         return put_unless_same(self._client, self._bucket, key, body, self._etags[year].get(key))

@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 from bovespa.layout import CompactYear
 from glue.catalog import PartitionCatalog
 from glue.lake import PARALLEL_REQUESTS, StoredObject, delete_objects, list_objects, s3_client
-from glue.parquet import parquet_bytes, read_parquet
+from glue.parquet import parquet_bytes, read_parquet, with_columns
 from glue.schema import COMPACT_TABLES, TRADING
 
 ROW_GROUP_ROWS = 4096
@@ -77,7 +77,7 @@ def _merge(client: Any, bucket: str, year: CompactYear, pool: ThreadPoolExecutor
             if error.response["Error"]["Code"] not in _CHANGED:
                 raise
             continue
-        body = parquet_bytes(_COLUMNS[year.table], rows, row_group_rows=ROW_GROUP_ROWS)
+        body = parquet_bytes(with_columns(_COLUMNS[year.table], rows), row_group_rows=ROW_GROUP_ROWS)
         client.put_object(Bucket=bucket, Key=year.merged_key(version), Body=body)
         return version
     return None

@@ -12,20 +12,24 @@ from bovespa.layout import Session, TradingDay
 from glue.schema import Columns, arrow_schema
 
 
-def parquet_bytes(columns: Columns, rows: pa.Table, *, row_group_rows: int | None = None) -> bytes:
-    """Return *rows* as Parquet with exactly *columns*.
+def with_columns(columns: Columns, rows: pa.Table) -> pa.Table:
+    """Return *rows* with exactly *columns*, in their order and of their types."""
+    schema = arrow_schema(columns)
+    return rows.select(schema.names).cast(schema)
+
+
+def parquet_bytes(rows: pa.Table, *, row_group_rows: int | None = None) -> bytes:
+    """Return *rows* as Parquet.
 
     The same rows give the same bytes, so a repeated run can see that nothing changed.
 
     Args:
-        columns: Of the table; other columns of *rows* are left out.
-        rows: In the order in which they are to be stored.
+        rows: From `with_columns`, in the order in which they are to be stored.
         row_group_rows: After how many rows a new row group begins; by default all rows are one.
     """
-    schema = arrow_schema(columns)
     sink = pa.BufferOutputStream()
     pq.write_table(
-        rows.select(schema.names).cast(schema),
+        rows,
         sink,
         compression="snappy",
         version="2.6",

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from bovespa.layout import RefinedPartition, Session
 from glue.compact_writer import CompactObjects
 from glue.lake import PARALLEL_REQUESTS, list_objects, put_unless_same, s3_client
-from glue.parquet import by_session, parquet_bytes
+from glue.parquet import by_session, parquet_bytes, with_columns
 from glue.schema import HOLDINGS, REFINED_COLUMNS
 
 if TYPE_CHECKING:
@@ -94,8 +94,9 @@ def _write_session(
     tickers = rows["ticker"].to_pylist()
 
     # All of them are made before the first is put: what takes time in between, readers see as a mix of old and new.
+    stored = with_columns(REFINED_COLUMNS, rows)
     bodies = {
-        RefinedPartition(session, ticker).key: parquet_bytes(REFINED_COLUMNS, rows.slice(position, 1))
+        RefinedPartition(session, ticker).key: parquet_bytes(stored.slice(position, 1))
         for position, ticker in enumerate(tickers)
     }
     changed = list(pool.map(lambda key: put_unless_same(client, bucket, key, bodies[key], existing.get(key)), bodies))

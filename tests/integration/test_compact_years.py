@@ -17,7 +17,7 @@ from bovespa.layout import CompactYear
 from glue.catalog import PartitionCatalog
 from glue.compact_years import CompactYears, year_merger
 from glue.lake import list_objects, s3_client
-from glue.parquet import parquet_bytes
+from glue.parquet import parquet_bytes, with_columns
 from glue.schema import SESSIONS, TRADING, Columns, arrow_schema
 
 DAYS = [dt.date(2024, 12, day) for day in (19, 20, 23)]
@@ -63,7 +63,7 @@ def write(years: OneYear, day: dt.date, holdings: int) -> None:
     """Put the object of a session whose only telling value is *holdings*."""
     row = dict.fromkeys(name for name, _ in years.columns) | {"session_date": day, years.told: holdings}
     rows = pa.Table.from_pylist([row], schema=arrow_schema(years.columns))
-    body = parquet_bytes(years.columns, rows)
+    body = parquet_bytes(with_columns(years.columns, rows))
     years.client.put_object(Bucket=years.bucket, Key=years.year.key(day), Body=body)
 
 
