@@ -15,7 +15,7 @@ from api.trading_ingestion import TradingDayStore
 from bovespa.correlation import follow
 from bovespa.errors import InvalidTradingDay, UnreadableTradingDay
 from bovespa.layout import Import, TradingDay
-from bovespa.records import Provenance, StoredTradingDay
+from bovespa.records import Provenance
 from bovespa.source_files import SourceFile
 
 SUFFIXES = (".txt", ".zip")
@@ -102,16 +102,18 @@ class TradingImporter:
         imported: ImportLog,
         writers: ThreadPoolExecutor,
     ) -> None:
-        def store(day: dt.date) -> StoredTradingDay:
-            return self._store.store(TradingDay(day), list(spool.quotes(day)), source, provenance, year=spool.year)
+        def store(day: dt.date) -> None:
+            quotes = list(spool.quotes(day))
+            # Noted by who stores it: whoever waits for that may be told to stop, and what was stored is announced.
+            imported.trading_days.append(
+                self._store.store(TradingDay(day), quotes, source, provenance, year=spool.year)
+            )
 
         first, *others = spool.days
         # Alone, because it is the one that keeps the file.
-        imported.trading_days.append(store(first))
+        store(first)
         for batch in batches(others, _DAYS_AT_ONCE):
             futures = [writers.submit(store, day) for day in batch]
             failures = [error for future in futures if (error := future.exception()) is not None]
-            # Each that was stored is noted, also beside one that failed.
-            imported.trading_days += [future.result() for future in futures if future.exception() is None]
             if failures:
                 raise failures[0]

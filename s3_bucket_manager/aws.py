@@ -95,5 +95,9 @@ def is_missing(error: ClientError) -> bool:
 
 def is_conflict(error: ClientError) -> bool:
     """Whether the refusal says that a condition on the current object did not hold."""
-    # S3 answers 409 when another conditional write of the key is under way.
-    return error_code(error) in ("PreconditionFailed", "ConditionalRequestConflict")
+    return error_code(error) == "PreconditionFailed" or is_under_way(error)
+
+
+def is_under_way(error: ClientError) -> bool:
+    """Whether the refusal says that another conditional write of the object has not ended (409)."""
+    return error_code(error) == "ConditionalRequestConflict"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,11 +17,13 @@ from bovespa.errors import InvalidFile, StorageUnavailable
 from bovespa.imports import ImportManifest
 from bovespa.layout import CORRELATION_ID_METADATA, IMPORT_ID_METADATA, quarantine_key
 from bovespa.records import Provenance, StoreStatus
-from s3_bucket_manager.aws import is_conflict, is_missing, storage_errors
+from s3_bucket_manager.aws import is_conflict, is_missing, is_under_way, storage_errors
 
 log = logging.getLogger(__name__)
 
 _ATTEMPTS = 3
+_UNDER_WAY_S = 1.0
+"""Until an object that another writer is putting is tried again."""
 _PARQUET_TYPE = "application/vnd.apache.parquet"
 MEDIA_TYPES = {
     ".csv": "text/csv; charset=iso-8859-1",
@@ -174,19 +177,31 @@ class RawObjects:
         Raises:
             StorageUnavailable: The bucket did not answer or refused.
         """
-        with storage_errors(f"writing {self.uri(key)}"):
-            try:
-                self._s3.put_object(
-                    Bucket=self._bucket, Key=key, Body=body, ContentType=MEDIA_TYPES[suffix], IfNoneMatch="*"
-                )
-            except ClientError as error:
-                if not is_conflict(error):
-                    raise
+        pause = threading.Event()
+        for _ in range(_ATTEMPTS):
+            with storage_errors(f"writing {self.uri(key)}"):
+                try:
+                    self._s3.put_object(
+                        Bucket=self._bucket, Key=key, Body=body, ContentType=MEDIA_TYPES[suffix], IfNoneMatch="*"
+                    )
+                except ClientError as error:
+                    if not is_conflict(error):
+                        raise
+                    if is_under_way(error):
+                        # It may still fail, so nothing is known to be there.
+                        pause.wait(_UNDER_WAY_S)
+                        if not isinstance(body, bytes):
+                            body.seek(0)
+                        continue
+            return
+        raise StorageUnavailable(f"Another writer was putting {self.uri(key)} {_ATTEMPTS} times. Try again later.")
 
     def put_if_still(
         self, key: str, body: bytes, facts: Mapping[str, str], stored: Head | None, correlation_id: str | None
     ) -> bool:
         """Put a Parquet object if what is there is still *stored*; return whether it was.
+
+        Where the answer of S3 is lost, the client asks again, and is refused because of the object that it has put.
 
         Raises:
             StorageUnavailable: The bucket did not answer or refused.
@@ -207,10 +222,13 @@ class RawObjects:
                 )
             except ClientError as error:
                 # With If-Match, S3 answers NoSuchKey when the object is gone altogether.
-                if is_conflict(error) or (stored is not None and is_missing(error)):
-                    return False
-                raise
-        return True
+                if not is_conflict(error) and (stored is None or not is_missing(error)):
+                    raise
+            else:
+                return True
+        found = self.head(key)
+        is_new = found is not None and (stored is None or found.etag != stored.etag)
+        return found is not None and is_new and found.metadata == metadata
 
     def put(self, key: str, body: bytes | BinaryIO, media_type: str) -> None:
         """Put an object, whatever is there.

@@ -17,6 +17,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from botocore.exceptions import ClientError
 
 from bovespa import __version__
 from bovespa.errors import StorageUnavailable, UnreadablePortfolio, UnreconciledPortfolio
@@ -302,16 +303,62 @@ def test_a_writer_whose_predecessor_was_deleted_writes_all_the_same(s3: Any, raw
     assert read_portfolio(body(s3, raw_bucket, answer.raw_uri), SESSION).view is View.SECTOR
 
 
+@pytest.mark.parametrize("before", [None, CODE_CSV])
+def test_what_was_put_and_whose_answer_was_lost_is_stored(before: bytes | None, s3: Any, raw_bucket: str):
+    if before is not None:
+        RawStore(s3, raw_bucket).store(parse_csv(before), before, PROVENANCE)
+    provenance = replace(PROVENANCE, received_at=PROVENANCE.received_at + dt.timedelta(microseconds=1))
+
+    class AskedTwice(Interrupted):
+        """As botocore does when the answer to the first request does not come."""
+
+        def put_object(self, **arguments: Any) -> Any:
+            answer = self._s3.put_object(**arguments)
+            return self._s3.put_object(**arguments) if arguments["Key"] == SESSION.raw_key else answer
+
+    answer = RawStore(AskedTwice(s3, None), raw_bucket).store(parse_csv(SECTOR_CSV), SECTOR_CSV, provenance)
+    assert answer.status is StoreStatus.STORED
+    assert versions(s3, raw_bucket).count(SESSION.raw_key) == (1 if before is None else 2)
+
+
+class UnderWay(Interrupted):
+    """Another writer is putting B3's bytes, the first *times* that they are put, and does not succeed."""
+
+    def __init__(self, s3: Any, times: int) -> None:
+        super().__init__(s3, None)
+        self._times = times
+
+    def put_object(self, **arguments: Any) -> Any:
+        if arguments["Key"] != SESSION.raw_key and self._times:
+            self._times -= 1
+            words = {"Error": {"Code": "ConditionalRequestConflict"}, "ResponseMetadata": {"HTTPStatusCode": 409}}
+            raise ClientError(words, "PutObject")
+        return self._s3.put_object(**arguments)
+
+
+def test_bytes_that_another_writer_fails_to_put_are_put(s3: Any, raw_bucket: str):
+    answer = RawStore(UnderWay(s3, 1), raw_bucket).store(parse_csv(SECTOR_CSV), SECTOR_CSV, PROVENANCE)
+    assert body(s3, raw_bucket, answer.source_uri) == SECTOR_CSV
+
+
+def test_while_another_writer_is_putting_the_bytes_no_parquet_is_put(s3: Any, raw_bucket: str):
+    with pytest.raises(StorageUnavailable, match="Another writer was putting"):
+        RawStore(UnderWay(s3, 1000), raw_bucket).store(parse_csv(SECTOR_CSV), SECTOR_CSV, PROVENANCE)
+    assert versions(s3, raw_bucket) == []
+
+
 def test_simultaneous_writers_leave_one_whole_session(s3: Any, raw_bucket: str):
     store = RawStore(s3, raw_bucket)
     start = threading.Barrier(4)
     answers = []
 
-    def write(content: bytes) -> None:
+    def write(content: bytes, second: int) -> None:
         start.wait(10)
-        answers.append(store.store(parse_csv(content), content, PROVENANCE).status)
+        received_at = PROVENANCE.received_at + dt.timedelta(seconds=second)
+        answers.append(store.store(parse_csv(content), content, replace(PROVENANCE, received_at=received_at)).status)
 
-    threads = [threading.Thread(target=write, args=(content,)) for content in (SECTOR_CSV, CODE_CSV) * 2]
+    contents = enumerate((SECTOR_CSV, CODE_CSV) * 2)
+    threads = [threading.Thread(target=write, args=(content, number)) for number, content in contents]
     for thread in threads:
         thread.start()
     for thread in threads:

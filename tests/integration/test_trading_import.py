@@ -5,21 +5,26 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from api.trading_importing import TradingImporter
 from benchmarks.cotahist import PEAK_BOUND_MB, RECORDS_A_DAY, import_files, write_year
 from bovespa.calendar import trading_days
 from bovespa.cotahist import RECORD_BYTES
 from bovespa.imports import ImportManifest
-from bovespa.layout import TradingDay
+from bovespa.layout import Import, TradingDay
+from bovespa.records import StoredTradingDay
 from local.cloud import PROJECT
 from local.synthetic_trading import synthetic_cotahist, synthetic_quotes, zipped
 from s3_bucket_manager.trading_parquet import read_trading_day, read_trading_facts
+from s3_bucket_manager.trading_store import TradingStore
 
 DAYS = list(trading_days(dt.date(2025, 6, 2), dt.date(2025, 6, 6)))
 
@@ -115,6 +120,32 @@ def test_a_year_is_split_by_day_and_kept_once(
     stored = read_trading_day(body(s3, raw_bucket, day.raw_key), day)
     assert list(stored) == sorted(synthetic_quotes(day.session_date), key=lambda quote: quote.ticker)
     assert keys(s3, raw_bucket, "trading/").count(day.raw_key) == 2
+
+
+def test_what_was_stored_before_it_was_stopped_is_announced(s3: Any, raw_bucket: str, tmp_path: Path) -> None:
+    last_is_stored = threading.Event()
+
+    class StoppedByItsOperator(TradingStore):
+        """Ctrl-C comes when the last of three days is stored, and the one before it is not yet."""
+
+        def store(self, day: TradingDay, *arguments: Any, **named: Any) -> StoredTradingDay:
+            if day == TradingDay(DAYS[1]):
+                assert last_is_stored.wait(30)
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            stored = super().store(day, *arguments, **named)
+            if day == TradingDay(DAYS[2]):
+                last_is_stored.set()
+            return stored
+
+    path = tmp_path / "COTAHIST_A2025.ZIP"
+    write_year(path, 300, days=DAYS[:3])
+    importer = TradingImporter(StoppedByItsOperator(s3, raw_bucket), clock=lambda: dt.datetime.now(dt.UTC))
+    made_by = Import("stopped")
+    with pytest.raises(KeyboardInterrupt):
+        importer.run([path], made_by)
+    manifest = ImportManifest.from_json(body(s3, raw_bucket, made_by.key))
+    stored = map(TradingDay.from_raw_key, keys(s3, raw_bucket, "trading/"))
+    assert set(manifest.trading_days) == set(stored) == set(map(TradingDay, DAYS[:3]))
 
 
 def test_days_in_any_order_twice_and_broken_ones_among_them(
