@@ -37,6 +37,8 @@ _FILE_NAME = re.compile(rf"({INDEX_CODE})Dia_(\d\d)-(\d\d)-(\d\d)\b.*\.csv", re.
 _QUANTITY = re.compile(r"[1-9]\d{0,2}(?:\.\d{3})*", re.ASCII)
 _PERCENT = re.compile(r"(?:0|[1-9]\d{0,2}),\d{3}", re.ASCII)
 _REDUCTOR = re.compile(r"(?:0|[1-9]\d{0,2}(?:\.\d{3})*),\d{8}", re.ASCII)
+_REDUCTOR_BOUND = Decimal(10) ** 16
+"""B3's have some ten digits; every table keeps 16 before the comma."""
 _TICKER = re.compile(r"[A-Z0-9]{4}\d{1,2}", re.ASCII)
 _TYPE_WIDTH = 10
 # 10 fixed characters in three left-aligned parts: class (4), corporate event (4), listing segment (2).
@@ -282,6 +284,8 @@ def _parse_reductor(text: str, view: View, number: int) -> Decimal:
     reductor = _number(value)
     if not reductor:
         _refuse("the Redutor is zero", number)
+    if reductor >= _REDUCTOR_BOUND:
+        _refuse(f"the Redutor {value} is too large to be one", number)
     return reductor
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import json
+import os
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -50,11 +51,17 @@ class CatalogJournal:
 
         return handled
 
-    def replay(self, handle: Handle) -> None:
-        """Make again what was kept, over the state that was saved before; some of it may be in that state already."""
-        for account, region, target, body in self._changes():
+    def replay(self, handle: Handle) -> bool:
+        """Make again what was kept, over the state that was saved before; some of it may be in that state already.
+
+        Returns:
+            Whether there was anything.
+        """
+        changes = self._changes()
+        for account, region, target, body in changes:
             # What is in that state is refused this time.
             contextvars.copy_context().run(_again, handle, account, region, target, body.encode())
+        return bool(changes)
 
     @contextlib.contextmanager
     def saved(self) -> Iterator[None]:
@@ -66,13 +73,23 @@ class CatalogJournal:
     def _append(self, line: bytes) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("ab", buffering=0) as file:
-            file.write(line)
+            before_bytes = file.tell()
+            rest = memoryview(line)
+            try:
+                while rest:
+                    rest = rest[file.write(rest) :]
+            except OSError:
+                # Of a full disk, perhaps: the change is not confirmed, and the next line must not follow half of it.
+                file.truncate(before_bytes)
+                raise
 
     def _changes(self) -> list[list[str]]:
         if not self._path.exists():
             return []
         # What stands behind the last line end was being written at the kill, and had been answered to nobody.
-        whole, _, _ = self._path.read_bytes().rpartition(b"\n")
+        whole, end, _ = self._path.read_bytes().rpartition(b"\n")
+        # The next line must not follow half of one.
+        os.truncate(self._path, len(whole + end))
         return [json.loads(line) for line in whole.splitlines()]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import socket
@@ -144,9 +145,10 @@ def free_port() -> int:
 
 
 def _require_state(data: Path) -> None:
-    """Refuse a folder that has buckets and no state that knows them: no stack can be deployed over them."""
-    objects, state = data / "s3", data / "state"
-    if objects.is_dir() and any(objects.iterdir()) and not (state.is_dir() and any(state.iterdir())):
+    """Refuse a folder that has buckets and no stack that knows them: none can be deployed over them."""
+    objects, stacks = data / "s3", data / "state" / "cloudformation.json"
+    known = json.loads(stacks.read_text(encoding="utf-8"))["payload"]["stacks"]["data"] if stacks.exists() else {}
+    if objects.is_dir() and any(objects.iterdir()) and not known:
         raise CloudDidNotStart(
             f"{data} was left by a local cloud that was killed before its first deployment was over: its buckets "
             "belong to no stack, and nothing was collected into them yet. Remove the folder, then start again."

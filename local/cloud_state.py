@@ -72,7 +72,7 @@ class StateKeeper:
             try:
                 with self._journal.saved():
                     _save(self._folder)
-            except StateNotSaved as error:
+            except (StateNotSaved, OSError) as error:
                 log.warning("%s; it is tried again", error)
                 self._changed.set()
             pause_s = max(_PAUSE_S, (time.monotonic() - started) / _SHARE)
@@ -81,8 +81,7 @@ class StateKeeper:
         """Return *send* of the application's life: what was saved has been loaded as it says that it has started."""
 
         async def told(message: Any) -> None:
-            if message["type"] == "lifespan.startup.complete":
-                self._journal.replay(self._handle_glue)
+            if message["type"] == "lifespan.startup.complete" and self._journal.replay(self._handle_glue):
                 self._changed.set()
             await send(message)
 

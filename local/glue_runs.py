@@ -24,7 +24,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from local.aws_environment import aws_environment
 from local.enforcement import Credentials, JobSession
@@ -91,6 +91,11 @@ class SparkWorker:
         error: str | None = self._read_reply(deadline, stopped, run)["error"]
         return error
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process is gone, though nobody told it to go."""
+        return self._process.poll() is not None
+
     def finish(self, timeout_s: float) -> None:
         """Let the process get ready and then end by itself, which is when its JVM writes a class archive.
 
@@ -111,7 +116,9 @@ class SparkWorker:
     def close(self) -> None:
         """End the process, its JVM and its Python workers."""
         if self._process.stdin is not None:
-            self._process.stdin.close()
+            # A request that a dead process did not take is written once more by closing.
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
         try:
             os.killpg(self._process.pid, signal.SIGTERM)
             self._process.wait(_STOP_GRACE_S)
@@ -177,7 +184,7 @@ class GlueSparkRunner:
             state, run["ErrorMessage"] = "STOPPED", "The run was stopped."
         except TimeoutError:
             state, run["ErrorMessage"] = "TIMEOUT", f"The run took longer than {run['Timeout']} minutes."
-        except (WorkerLost, OSError, BotoCoreError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it was, a run that goes on for ever would hide it
             state, run["ErrorMessage"] = "FAILED", f"{type(error).__name__}: {error}"
         finally:
             self._unfinished.pop(run["Id"], None)
@@ -208,7 +215,7 @@ class GlueSparkRunner:
         extra = [uri for uri in arguments.get("--extra-py-files", "").split(",") if uri]
         py_files = [self._fetch(uri) for uri in extra]
         code = " ".join(map(str, (script, *py_files)))
-        if self._worker is not None and self._worker.code not in (None, code):
+        if self._worker is not None and (self._worker.has_ended or self._worker.code not in (None, code)):
             self._drop_worker()
         if self._worker is None:
             self._worker = self._start_worker()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -68,6 +69,9 @@ def test_what_the_catalog_was_told_in_the_moment_before_a_kill_is_there_afterwar
         found = [one["Values"][2] for one in glue.get_partitions(**TABLE)["Partitions"]]
         assert found == sorted([*tickers, "ITUB4"])
         assert glue.get_table(DatabaseName="bovespa", Name="portfolio")["Table"]["Description"] == "changed"
+        # The half of a line was given up, and what is told now follows whole ones.
+        glue.delete_partition(**TABLE, PartitionValues=[*PARTITION[:2], "ITUB4"])
+        assert all(map(json.loads, journal.read_text(encoding="utf-8").splitlines() if journal.exists() else ()))
         until(lambda: not journal.exists(), timeout_s=30)
         assert "AAAA0" in saved.read_text(encoding="utf-8")
 
@@ -95,8 +99,15 @@ def test_a_catalog_that_cannot_be_saved_loses_nothing_and_is_saved_later(tmp_pat
         assert "ABEV3" in saved.read_text(encoding="utf-8")
 
 
-def test_buckets_without_a_state_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("saved", ["nothing", "its journal", "no stack"])
+def test_buckets_without_a_stack_are_refused(tmp_path: Path, saved: str) -> None:
     (tmp_path / "s3" / "000000000000" / "bovespa-raw").mkdir(parents=True)
+    state = tmp_path / "state"
+    state.mkdir()
+    if saved == "its journal":
+        (state / "catalog-changes.jsonl").write_bytes(b"")
+    elif saved == "no stack":
+        (state / "cloudformation.json").write_text('{"payload": {"stacks": {"data": {}}}}', encoding="utf-8")
     with (
         pytest.raises(CloudDidNotStart, match="killed before its first deployment was over"),
         running_cloud(data=tmp_path),

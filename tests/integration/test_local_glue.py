@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import textwrap
+import threading
+import time
 import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from local.glue_runs import GlueSparkRunner
+from local.glue_runs import GlueSparkRunner, WorkerLost, start_worker
 from tests.lake import FINISHED, Lake
+from tests.processes import descendants
 from tests.until import until
 
 
@@ -148,6 +153,29 @@ def test_a_missing_script_fails_its_run(lake: Lake, role: str) -> None:
     until(is_finished, timeout_s=60, every_s=0.1)
     assert run["JobRunState"] == "FAILED"
     assert "nowhere.py" in run["ErrorMessage"]
+
+
+def test_a_process_that_was_killed_while_it_had_nothing_to_do_is_told_and_leaves_nothing(tmp_path: Path):
+    def workers() -> set[int]:
+        return {pid for pid, command in descendants(os.getpid()).items() if "local.spark_worker" in command}
+
+    before = workers()
+    worker = start_worker("http://127.0.0.1:9", tmp_path)
+    until(lambda: workers() - before)
+    (pid,) = workers() - before
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: worker.has_ended)
+    with pytest.raises(WorkerLost, match="exit status -9"):
+        worker.run({}, deadline=time.monotonic() + 10, stopped=threading.Event(), run={})
+    worker.close()
+
+
+def test_a_run_whose_job_cannot_be_understood_fails_instead_of_running_for_ever(tmp_path: Path):
+    runner = GlueSparkRunner(endpoint_url="http://127.0.0.1:9", work_dir=tmp_path)
+    run = {"Id": "jr_1", "JobName": "any", "JobRunState": "STARTING", "Timeout": 1}
+    runner.execute(run, {}, {})
+    assert (run["JobRunState"], run["ErrorMessage"]) == ("FAILED", "KeyError: 'Role'")
+    runner.close()
 
 
 def test_a_run_that_is_stopped_before_its_turn_has_come_never_begins(tmp_path: Path):
