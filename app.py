@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from threading import Lock
@@ -34,7 +35,7 @@ from api.secret_settings import with_secret
 from api.trading_commands import ingest_trading_day_command
 from api.trading_importing import TradingImporter
 from api.trading_ingestion import TradingDayIngestion
-from bovespa.errors import ConfigurationError
+from bovespa.errors import BrowserNotFound, ConfigurationError, SourceError
 from bovespa.fetched import FetchedFile, FetchedTradingDay
 from bovespa.layout import Import
 from bovespa.log_lines import log_handler
@@ -132,7 +133,13 @@ class Connected:
         browser, impatient_s3 = Browser(known.browser), client("s3", impatient=True)
 
         def by_browser(index_code: str, timeout_s: float) -> FetchedFile:
-            return fetch_portfolio_csv(index_code, b3_url=known.b3_url, browser=browser.find(), timeout_s=timeout_s)
+            found = browser.find()
+            try:
+                return fetch_portfolio_csv(index_code, b3_url=known.b3_url, browser=found, timeout_s=timeout_s)
+            except SourceError:
+                # A browser that has updated itself no longer starts with the driver that fitted before.
+                browser.forget(found)
+                raise
 
         def over_https(index_code: str, timeout_s: float) -> FetchedFile:
             return fetch_portfolio_over_https(index_code, b3_url=known.b3_url, timeout_s=timeout_s)
@@ -205,21 +212,40 @@ class Connected:
 class Browser:
     """The installed browser, looked for when it is first needed and then remembered."""
 
-    def __init__(self, preference: str) -> None:
+    LOOKS_AGAIN_AFTER_S = 60.0
+    """To look for one may mean to ask the network for a driver, and anybody may ask for `/health`."""
+
+    def __init__(self, preference: str, *, search: Callable[[str], InstalledBrowser] = find_browser) -> None:
         self._preference = preference
+        self._search = search
         self._lock = Lock()
         self._found: InstalledBrowser | None = None
+        self._missed: str | None = None
+        self._missed_at_s = 0.0
 
     def find(self) -> InstalledBrowser:
         """Return the browser.
 
         Raises:
-            BrowserNotFound: There is none; the next call looks again.
+            BrowserNotFound: There is none; a call a minute later looks again.
         """
         with self._lock:
+            if self._missed is not None and time.monotonic() < self._missed_at_s + self.LOOKS_AGAIN_AFTER_S:
+                raise BrowserNotFound(self._missed)
             if self._found is None:
-                self._found = find_browser(self._preference)
+                try:
+                    self._found = self._search(self._preference)
+                except BrowserNotFound as error:
+                    self._missed, self._missed_at_s = str(error), time.monotonic()
+                    raise
+            self._missed = None
             return self._found
+
+    def forget(self, browser: InstalledBrowser) -> None:
+        """Look for one anew at the next call, if *browser* is the one that was found."""
+        with self._lock:
+            if self._found == browser:
+                self._found = None
 
 
 def serve(settings: Settings, collaborators: Collaborators) -> None:

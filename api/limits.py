@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from flask import Blueprint, Flask, request
 from flask.typing import ResponseReturnValue
 from flask_limiter import Limiter, RateLimitExceeded
+from limits import parse
 
 from api import problems
 from api.client_address import client_address
@@ -46,11 +47,21 @@ def limit_requests(app: Flask, settings: Settings, *, logins: Blueprint, fetches
     def refuse(error: RateLimitExceeded) -> ResponseReturnValue:
         current = limiter.current_limit
         left_s = math.ceil(current.reset_at - time.time()) if current else _WINDOW_S
-        return problems.answer(
-            TooManyRequests(
-                f"More than {error.limit.limit.amount} such requests in a minute came from your address.",
-                retry_after_s=min(max(left_s, 1), _WINDOW_S),
-            )
-        )
+        return problems.answer(_too_many(error.limit.limit.amount, min(max(left_s, 1), _WINDOW_S)))
 
     app.register_error_handler(RateLimitExceeded, refuse)
+    any_request = parse(f"{settings.requests_per_minute} per minute")
+
+    @app.before_request
+    def limit_what_no_route_takes() -> ResponseReturnValue | None:
+        """The library counts what reaches a route; a path or method that none has is an answer and a log line, too."""
+        address = client_address(request.remote_addr)
+        if request.url_rule is not None or limiter.limiter.hit(any_request, "no route", address):
+            return None
+        return problems.answer(_too_many(any_request.amount, _WINDOW_S))
+
+
+def _too_many(amount: int, retry_after_s: int) -> TooManyRequests:
+    return TooManyRequests(
+        f"More than {amount} such requests in a minute came from your address.", retry_after_s=retry_after_s
+    )

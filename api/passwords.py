@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
 import secrets
@@ -16,6 +17,23 @@ log = logging.getLogger(__name__)
 
 # werkzeug's forms: scrypt:N:r:p$salt$hash and pbkdf2:digest:iterations$salt$hash.
 _HASH = re.compile(r"(scrypt:\d+:\d+:\d+|pbkdf2:\w+:\d+)\$[^$]+\$[0-9a-f]+", re.ASCII)
+
+
+def _is_hash(text: str) -> bool:
+    """Whether *text* has the form of a hash, and a method by which this machine can check passwords."""
+    match = _HASH.fullmatch(text)
+    if match is None:
+        return False
+    kind, *numbers = match[1].split(":")
+    if kind == "scrypt":
+        cost, *others = map(int, numbers)
+        return cost > 1 and cost.bit_count() == 1 and min(others) > 0
+    digest, iterations = numbers
+    try:
+        hashlib.pbkdf2_hmac(digest, b"", b"", 1)
+    except ValueError:
+        return False
+    return int(iterations) > 0
 
 
 # OWASP's password storage cheat sheet holds it equal to N=32768, p=3 and better than werkzeug's own N=32768, p=1, with
@@ -36,7 +54,7 @@ class Passwords:
     """
 
     def __init__(self, hashes: Mapping[str, str]) -> None:
-        malformed = sorted(user for user, hashed in hashes.items() if not _HASH.fullmatch(hashed))
+        malformed = sorted(user for user, hashed in hashes.items() if not _is_hash(hashed))
         if malformed:
             raise ConfigurationError(
                 f"BOVESPA_USERS holds no password hash for {', '.join(malformed)}. "

@@ -13,7 +13,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
 
 from bovespa.errors import BrowserNotFound
 
@@ -21,6 +24,8 @@ DriverFetch = Callable[[str, int | None], Path]
 """Gets a driver for a kind of browser and its major version, and returns where it is."""
 
 _VERSION_TIMEOUT_S = 20
+_DOWNLOAD_TIMEOUT_S = 20
+"""For one answer of the network while a driver is got."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,17 +168,26 @@ def fetch_with_webdriver_manager(kind: str, major_version: int | None) -> Path:
     """
     # Imported here: it is needed on few machines, and costs every start a quarter of a second.
     from webdriver_manager.chrome import ChromeDriverManager  # noqa: PLC0415
+    from webdriver_manager.core.download_manager import WDMDownloadManager  # noqa: PLC0415
+    from webdriver_manager.core.http import WDMHttpClient  # noqa: PLC0415
     from webdriver_manager.core.os_manager import ChromeType  # noqa: PLC0415
     from webdriver_manager.firefox import GeckoDriverManager  # noqa: PLC0415
     from webdriver_manager.microsoft import EdgeChromiumDriverManager  # noqa: PLC0415
 
+    client: Any = WDMHttpClient()  # type: ignore[no-untyped-call]
+    # It has no time-out of its own, and a network that drops everything never answers.
+    client.get = partial(client.get, timeout=_DOWNLOAD_TIMEOUT_S)
+    over = WDMDownloadManager(client)  # type: ignore[no-untyped-call]
     managers: dict[str, Callable[[], str]] = {
-        "chrome": lambda: ChromeDriverManager(chrome_type=ChromeType.GOOGLE).install(),
-        "chromium": lambda: ChromeDriverManager(chrome_type=ChromeType.CHROMIUM).install(),
-        "edge": lambda: EdgeChromiumDriverManager().install(),
-        "firefox": lambda: GeckoDriverManager().install(),
+        "chrome": lambda: ChromeDriverManager(chrome_type=ChromeType.GOOGLE, download_manager=over).install(),
+        "chromium": lambda: ChromeDriverManager(chrome_type=ChromeType.CHROMIUM, download_manager=over).install(),
+        "edge": lambda: EdgeChromiumDriverManager(download_manager=over).install(),
+        "firefox": lambda: GeckoDriverManager(download_manager=over).install(),
     }
-    driver = Path(managers[kind]())
+    try:
+        driver = Path(managers[kind]())
+    except BadZipFile as error:
+        raise ValueError(f"what was downloaded is damaged: {error}") from error
     if not driver.is_file():
         raise ValueError(f"webdriver-manager named {driver} for {kind} {major_version}, which is no file")
     return driver

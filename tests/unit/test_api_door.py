@@ -102,6 +102,14 @@ def test_every_route_counts_for_the_general_limit_and_bad_tokens_too():
     assert [answer.status_code for answer in answers] == [200, 200, 401, 200, 429]
 
 
+def test_what_no_route_takes_is_limited_too_and_takes_nothing_from_the_routes():
+    client = api(requests_per_minute=3)
+    answers = [client.open(path, method=method) for path, method in [("/x", "GET"), ("/health", "PUT")] * 2]
+    assert [answer.status_code for answer in answers] == [404, 405, 404, 429]
+    assert (codes(answers)[-1], answers[-1].headers["Retry-After"]) == ("too_many_requests", "60")
+    assert client.get("/health").status_code == 200
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -250,6 +258,15 @@ def test_unknown_wrong_and_locked_cost_the_same_work():
     medians = {kind: statistics.median(found) for kind, found in tries.items()}
     # Without the work, one of them would take microseconds instead of some 50 ms.
     assert max(medians.values()) / min(medians.values()) < 2, medians
+
+
+@pytest.mark.parametrize(
+    "method", ["pbkdf2:foo:1", "pbkdf2:sha256:0", "scrypt:1000:8:1", "scrypt:1:8:1", "scrypt:16384:0:1", "plain:1:1:1"]
+)
+def test_a_hash_by_which_no_password_can_be_checked_is_refused_at_the_start(method: str):
+    with pytest.raises(ConfigurationError, match="no password hash for eve"):
+        Passwords({"ana": hash_password(PASSWORD), "eve": f"{method}$salt$abcd"})
+    assert Passwords({"ana": "pbkdf2:sha256:1$salt$abcd"}).match("ana", "guess") is False
 
 
 # --- keys and users

@@ -3,14 +3,22 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from app import Browser
 from bovespa.errors import BrowserNotFound, ConfigurationError
-from scrap.browser_detection import DriverFetch, InstalledBrowser, find_browser, usual_places
+from scrap.browser_detection import (
+    DriverFetch,
+    InstalledBrowser,
+    fetch_with_webdriver_manager,
+    find_browser,
+    usual_places,
+)
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="programs are made as shell scripts")
 
@@ -203,3 +211,43 @@ def test_windows_has_its_places_below_the_program_folders(monkeypatch: pytest.Mo
     monkeypatch.setenv("ProgramFiles", "/Program Files")
 
     assert Path("/Program Files/Google/Chrome/Application") in usual_places("win32")
+
+
+def test_a_network_that_never_answers_does_not_hold_whoever_needs_a_driver(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("scrap.browser_detection._DOWNLOAD_TIMEOUT_S", 0.2)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(OSError, match=r"timed out|offline"):
+            fetch_with_webdriver_manager("firefox", 128)
+
+
+def test_a_browser_that_is_not_there_is_not_looked_for_at_every_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    there: list[InstalledBrowser] = []
+    searches: list[str] = []
+
+    def search(preference: str) -> InstalledBrowser:
+        searches.append(preference)
+        if not there:
+            raise BrowserNotFound("none yet")
+        return there[-1]
+
+    browser = Browser("chromium", search=search)
+    for _ in range(3):
+        with pytest.raises(BrowserNotFound, match="none yet"):
+            browser.find()
+    assert searches == ["chromium"]
+
+    there.append(InstalledBrowser("chromium", Path("chromium"), Path("chromedriver-1")))
+    monkeypatch.setattr(Browser, "LOOKS_AGAIN_AFTER_S", 0.0)
+    assert [browser.find(), browser.find()] == there * 2
+    assert len(searches) == 2
+
+    # It has updated itself, and another driver was installed; who was late with the old one changes nothing any more.
+    there.append(InstalledBrowser("chromium", Path("chromium"), Path("chromedriver-2")))
+    for _ in range(2):
+        browser.forget(there[0])
+        assert browser.find() == there[1]
+    assert len(searches) == 3

@@ -132,6 +132,7 @@ def test_a_cosmetic_difference_changes_no_value(change: object, what: str) -> No
         (",16744128", ",1674412", UnreadablePortfolio, 7, "8 decimals"),
         ("16.036.751,", "16.036751,", UnreadablePortfolio, 7, "8 decimals"),
         ("16.036.751,16744128", "0,00000000", UnreadablePortfolio, 7, "zero"),
+        ("16.036.751,16744128", "10.000.000.000.000.000,00000000", UnreadablePortfolio, 7, "too large"),
         ("Redutor;;;16.036.751,16744128\r\n", "", UnreadablePortfolio, 5, "expected 'Quantidade"),
     ],
 )
