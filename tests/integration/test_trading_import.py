@@ -141,8 +141,13 @@ def test_what_was_stored_before_it_was_stopped_is_announced(s3: Any, raw_bucket:
     write_year(path, 300, days=DAYS[:3])
     importer = TradingImporter(StoppedByItsOperator(s3, raw_bucket), clock=lambda: dt.datetime.now(dt.UTC))
     made_by = Import("stopped")
-    with pytest.raises(KeyboardInterrupt):
-        importer.run([path], made_by)
+    # A process that was started in the background ignores it, and so do its children.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            importer.run([path], made_by)
+    finally:
+        signal.signal(signal.SIGINT, before)
     manifest = ImportManifest.from_json(body(s3, raw_bucket, made_by.key))
     stored = map(TradingDay.from_raw_key, keys(s3, raw_bucket, "trading/"))
     assert set(manifest.trading_days) == set(stored) == set(map(TradingDay, DAYS[:3]))
