@@ -9,6 +9,7 @@ that was written in between sends the readers back to the sessions' objects. So 
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -101,7 +102,8 @@ class CompactYears:
     catalogs: Mapping[str, PartitionCatalog]
     """One a compact table, by its name."""
     kept: dt.timedelta = dt.timedelta(days=1)
-    """How long a merged object outlives the next: a query may still read it, another run may be about to show it."""
+    """How long a merged object is kept once another was made: a query may still read it, another run may be about to
+    show it."""
 
     def show(self, year: CompactYear) -> None:
         """Let readers take what *year* holds now; a year without sessions leaves the catalog.
@@ -120,7 +122,8 @@ class CompactYears:
                 catalog.point(year, year.sessions_prefix)
             return
         # Never pointed at the merged object from here: a session may have been written since the listing.
-        if catalog.location(year) != year.merged_location(_version(year, objects)):
+        version = _version(year, objects)
+        if catalog.location(year) != year.merged_location(version) or not self._has_merged(year, version):
             catalog.point(year, year.sessions_prefix)
 
     def show_merged(self, year: CompactYear, version: str) -> None:
@@ -133,11 +136,17 @@ class CompactYears:
         catalog.point(year, year.merged_location(version))
         if _version(year, self._sessions(year)) != version:
             catalog.point(year, year.sessions_prefix)
-        merged = list(list_objects(self.client, self.bucket, year.merged_prefix))
-        newest = max(item.modified_at for item in merged)
-        own = year.merged_key(version)
-        old = [item.key for item in merged if item.key != own and newest - item.modified_at > self.kept]
+        merged = sorted(
+            list_objects(self.client, self.bucket, year.merged_prefix), key=lambda item: (item.modified_at, item.key)
+        )
+        newest, own = merged[-1].modified_at, year.merged_key(version)
+        # One is out of use since the next was made, by the store's clock.
+        replaced = [(item.key, after.modified_at) for item, after in itertools.pairwise(merged)]
+        old = [key for key, since in replaced if key != own and newest - since > self.kept]
         delete_objects(self.client, self.bucket, old)
+
+    def _has_merged(self, year: CompactYear, version: str) -> bool:
+        return any(True for _ in list_objects(self.client, self.bucket, year.merged_location(version)))
 
     def _sessions(self, year: CompactYear) -> list[StoredObject]:
         return list(list_objects(self.client, self.bucket, year.sessions_prefix))

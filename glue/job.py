@@ -30,13 +30,17 @@ from pyspark.sql import SparkSession
 
 from bovespa.correlation import is_correlation_id
 from bovespa.log_lines import JsonFormatter
-from bovespa.session_state import ALL_SESSIONS, SESSIONS_ARGUMENT
+from bovespa.session_state import (
+    ALL_SESSIONS,
+    CORRELATION_ID_ARGUMENT,
+    REFINED_BUCKET_ARGUMENT,
+    SESSIONS_ARGUMENT,
+)
 from glue.lake import s3_client
 from glue.publish import Publisher
 from glue.subjects import (
     Named,
-    Subjects,
-    Versions,
+    Plan,
     parse_subjects,
     plan,
     subjects_of,
@@ -80,9 +84,9 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         help=f"IBOV/2025-02-03,trading/2025-02-03[,...], 'import:ID', or {ALL_SESSIONS!r} for a rebuild",
     )
     parser.add_argument("--raw_bucket", required=True)
-    parser.add_argument("--refined_bucket", required=True)
+    parser.add_argument(REFINED_BUCKET_ARGUMENT, required=True)
     parser.add_argument("--database", required=True)
-    parser.add_argument("--correlation_id", help="id of the request, command or import that the run belongs to")
+    parser.add_argument(CORRELATION_ID_ARGUMENT, help="id of the request, command or import that the run belongs to")
     parser.add_argument("--JOB_RUN_ID", default="local", help="set by Glue")
     known, _glue_own = parser.parse_known_args(argv)
     return Arguments(
@@ -105,16 +109,25 @@ def run(spark: SparkSession, arguments: Arguments) -> Written:
     subjects = subjects_of(
         arguments.sessions, s3, raw_bucket=arguments.raw_bucket, refined_bucket=arguments.refined_bucket
     )
+    publisher = Publisher(
+        spark,
+        arguments.refined_bucket,
+        arguments.database,
+        run_id=arguments.run_id,
+        correlation_id=arguments.correlation_id,
+    )
     for attempt in range(1, _MAX_ATTEMPTS + 1):
         before = versions_within_reach(subjects, s3, arguments.raw_bucket)
+        planned = plan(subjects, before)
         try:
-            written = _refine(spark, arguments, subjects, before)
+            written = _refine(spark, arguments, planned, publisher)
         except PySparkException:
             # A worker may have met an object that was replaced or deleted since it was listed.
             if versions_within_reach(subjects, s3, arguments.raw_bucket) == before:
                 raise
         else:
             if versions_within_reach(subjects, s3, arguments.raw_bucket) == before:
+                publisher.acknowledge(planned, written)
                 return written
         log.warning("raw objects changed during the run; starting over", extra={"attempt": attempt})
     raise RawKeepsChanging(
@@ -122,12 +135,11 @@ def run(spark: SparkSession, arguments: Arguments) -> Written:
     )
 
 
-def _refine(spark: SparkSession, arguments: Arguments, subjects: Subjects, versions: Versions) -> Written:
-    planned = plan(subjects, versions)
+def _refine(spark: SparkSession, arguments: Arguments, planned: Plan, publisher: Publisher) -> Written:
     log.info(
         "refining",
         extra={
-            "sessions_read": len(versions.sessions),
+            "sessions_read": len(planned.versions.sessions),
             "sessions_written": len(planned.sessions),
             "sessions_gone": len(planned.sessions_gone),
             "trading_days_read": len(planned.trading_days_read),
@@ -144,13 +156,6 @@ def _refine(spark: SparkSession, arguments: Arguments, subjects: Subjects, versi
             "trading_days": len(written.trading_days),
             "elapsed_ms": round((time.perf_counter() - started_s) * 1000),
         },
-    )
-    publisher = Publisher(
-        spark,
-        arguments.refined_bucket,
-        arguments.database,
-        run_id=arguments.run_id,
-        correlation_id=arguments.correlation_id,
     )
     publisher.publish(planned, written, merge_past_years=arguments.sessions is None)
     return written

@@ -48,7 +48,7 @@ class Publisher:
     correlation_id: str
 
     def publish(self, plan: Plan, written: Written, *, merge_past_years: bool) -> None:
-        """Register what was written, withdraw what is gone, and say in the receipts what is visible now.
+        """Register what was written, and withdraw what is gone.
 
         Args:
             plan: What the run was to do.
@@ -81,14 +81,10 @@ class Publisher:
             list(pool.map(self._withdraw_trading_day, plan.trading_days_gone))
             delete_compact(s3_client(), self.bucket, TRADING, plan.trading_days_gone)
             self._publish_years(plan, written, merge_past_years=merge_past_years)
-            log.info("registered", extra={"elapsed_ms": round((time.perf_counter() - started_s) * 1000)})
-            list(pool.map(lambda one: self._acknowledge(plan, one), written.sessions))
-            # Only those that were asked for: of the others, it is not known that every session has them.
-            asked = [one for one in written.trading_days if one.day in plan.subjects.trading_days]
-            list(pool.map(lambda one: self._acknowledge_trading_day(plan, one), asked))
         log.info(
-            "published",
+            "registered",
             extra={
+                "elapsed_ms": round((time.perf_counter() - started_s) * 1000),
                 "sessions": len(written.sessions),
                 "trading_days": len(written.trading_days),
                 "trading_objects_put": sum(one.objects_put for one in written.trading_days),
@@ -100,6 +96,23 @@ class Publisher:
                 "objects_deleted": sum(len(one.stale_keys) for one in written.sessions),
             },
         )
+
+    def acknowledge(self, plan: Plan, written: Written) -> None:
+        """Say in the receipts that what was published is what the raw objects give.
+
+        To be called when the raw objects are still those that *plan* saw. A receipt that stood before could stay over
+        rows of a run that gave up, and nobody would look there again.
+
+        Args:
+            plan: What the run was to do.
+            written: What it did.
+        """
+        with ThreadPoolExecutor(_PARALLEL_SESSIONS) as pool:
+            list(pool.map(lambda one: self._acknowledge(plan, one), written.sessions))
+            # Only those that were asked for: of the others, it is not known that every session has them.
+            asked = [one for one in written.trading_days if one.day in plan.subjects.trading_days]
+            list(pool.map(lambda one: self._acknowledge_trading_day(plan, one), asked))
+        log.info("published", extra={"sessions": len(written.sessions), "trading_days": len(written.trading_days)})
 
     def _catalog(self, table: str) -> PartitionCatalog:
         return PartitionCatalog(

@@ -46,9 +46,11 @@ class RefineRuns:
 
     def start(self, arguments: Mapping[str, str], *, timeout_min: int) -> str:
         """Start a run; return its id. Glue ends it after *timeout_min* minutes, whatever the job's own limit is."""
-        run_id: str = self._glue.start_job_run(JobName=self._job, Arguments=dict(arguments), Timeout=timeout_min)[
-            "JobRunId"
-        ]
+        # The job allows it, and each run must, too: runs beyond the job's limit wait instead of being refused.
+        answer = self._glue.start_job_run(
+            JobName=self._job, Arguments=dict(arguments), Timeout=timeout_min, JobRunQueuingEnabled=True
+        )
+        run_id: str = answer["JobRunId"]
         self._report(f"run {run_id} of {self._job} started")
         return run_id
 

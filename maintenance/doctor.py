@@ -130,6 +130,8 @@ class Doctor:
                         SESSIONS_ARGUMENT: ",".join(map(str, part)),
                         CORRELATION_ID_ARGUMENT: made_by.import_id,
                     },
+                    # The job allows it, and each run must, too: runs beyond the job's limit wait instead of failing.
+                    JobRunQueuingEnabled=True,
                 )["JobRunId"]
             days = sum(isinstance(one, TradingDay) for one in part)
             report(f"run {run_id} refines {len(part) - days} sessions and {days} trading days")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -31,6 +32,9 @@ from maintenance.years import YearFacts
 from s3_bucket_manager.aws import storage_errors
 from s3_bucket_manager.listing import Entry, list_period
 from s3_bucket_manager.session_states import SessionStates
+
+_LOOKED_AT = 10
+"""Keys of a listing that is made for its first one."""
 
 
 class InventoryReader:
@@ -218,11 +222,14 @@ class InventoryReader:
         """
         prefix = raw_index_prefix(index_code)
         with storage_errors(f"listing s3://{self._raw_bucket}/{prefix}"):
-            page = self._s3.list_objects_v2(Bucket=self._raw_bucket, Prefix=prefix, MaxKeys=1)
-        try:
-            return Session.from_raw_key(page["Contents"][0]["Key"]).session_date if page["KeyCount"] else None
-        except UnexpectedEvent:
-            return None
+            pages = self._s3.get_paginator("list_objects_v2").paginate(
+                Bucket=self._raw_bucket, Prefix=prefix, PaginationConfig={"PageSize": _LOOKED_AT}
+            )
+            for item in (item for page in pages for item in page.get("Contents", ())):
+                # What somebody else has put before it must not hide the first one.
+                with contextlib.suppress(UnexpectedEvent):
+                    return Session.from_raw_key(item["Key"]).session_date
+        return None
 
     def _list(self, bucket: str, prefix: str, first: dt.date, last: dt.date) -> Iterator[Entry]:
         return list_period(self._s3, bucket, prefix, first, last)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from glue.compact_years import CompactYears, year_merger
 from glue.lake import list_objects, s3_client
 from glue.parquet import parquet_bytes, with_columns
 from glue.schema import SESSIONS, TRADING, Columns, arrow_schema
+from tests.until import until
 
 DAYS = [dt.date(2024, 12, day) for day in (19, 20, 23)]
 
@@ -145,6 +147,30 @@ def test_old_merged_objects_go_and_the_one_that_is_shown_stays(years: OneYear) -
     left = [item.key for item in list_objects(years.client, years.bucket, years.year.merged_prefix)]
     assert left == [years.year.merged_key(version)]
     assert seen(years) == {DAYS[0]: 81}
+
+
+def test_a_merged_object_stays_for_a_while_after_it_was_replaced_however_old_it_is(years: OneYear) -> None:
+    patient = replace(years, kept=dt.timedelta(seconds=1))
+    write(years, DAYS[0], 80)
+    patient.show_merged(years.year, merged(years))
+    made_s = time.monotonic()
+    # The store's clock tells whole seconds.
+    until(lambda: time.monotonic() > made_s + 2.1, every_s=0.1)
+    write(years, DAYS[0], 81)
+    patient.show_merged(years.year, merged(years))
+    assert len(list(list_objects(years.client, years.bucket, years.year.merged_prefix))) == 2
+
+
+def test_readers_go_back_to_the_sessions_objects_where_the_merged_one_is_lost(years: OneYear) -> None:
+    write(years, DAYS[0], 80)
+    version = merged(years)
+    years.show_merged(years.year, version)
+    years.client.delete_object(Bucket=years.bucket, Key=years.year.merged_key(version))
+
+    years.show(years.year)
+
+    assert location(years) == years.year.sessions_prefix
+    assert seen(years) == {DAYS[0]: 80}
 
 
 def test_a_year_without_sessions_leaves_the_catalog(years: OneYear) -> None:

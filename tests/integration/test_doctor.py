@@ -243,6 +243,11 @@ def test_an_import_whose_manifest_never_came_is_found_and_refined(lake: Lake, pi
 def test_the_period_bounds_what_is_examined(lake: Lake, pipeline: Pipeline) -> None:
     sessions = [lake.store(synthetic_csv("IBEE", day)) for day in (DAYS[0], DAYS[3])]
     lake.wait_until_refined(*sessions)
+    # Sorts before the session's object, and must not hide where the index begins.
+    stray = {"Bucket": lake.raw, "Key": f"{sessions[0].raw_key.rpartition('/')[0]}/.DS_Store"}
+    lake.cloud.client("s3").put_object(**stray, Body=b"a desktop's")
     gaps = {str(day) for day in DAYS[1:3]}
-    assert by_kind(doctor(pipeline, *PERIOD[:2], "--to", str(DAYS[3]), index="IBEE")[1]) == {"missing_session": gaps}
+    found = by_kind(doctor(pipeline, *PERIOD[:2], "--to", str(DAYS[3]), index="IBEE")[1])
+    assert found == {"missing_session": gaps, "foreign_object": {None}}
+    lake.cloud.client("s3").delete_object(**stray)
     assert doctor(pipeline, "--from", str(DAYS[3]), "--to", str(DAYS[3]), index="IBEE")[0] == 0

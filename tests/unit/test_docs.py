@@ -348,7 +348,7 @@ def any_below(folder: str, names: set[str]) -> bool:
 
 
 def test_the_runs_of_the_runbook_are_understood_by_the_job() -> None:
-    runs = re.findall(r"start-job-run --job-name (\S+) --arguments '([^']+)'", RUNBOOK)
+    runs = re.findall(r"start-job-run --job-run-queuing-enabled --job-name (\S+) --arguments '([^']+)'", RUNBOOK)
     assert len(runs) >= 3
     others = [part for name in ("raw_bucket", "refined_bucket", "database", "table") for part in (f"--{name}", "x")]
     asked = []

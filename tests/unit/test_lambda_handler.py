@@ -273,8 +273,13 @@ def test_each_session_starts_one_run() -> None:
         {"sessions": "SMLL/2025-02-04", "job_run_id": "jr_SMLL/2025-02-04"},
     ]
     assert runs.requests == [
-        {"JobName": "bovespa-refine", "Arguments": {"--sessions": "IBOV/2025-02-03", "--correlation_id": FOLLOWED}},
-        {"JobName": "bovespa-refine", "Arguments": {"--sessions": "SMLL/2025-02-04", "--correlation_id": FOLLOWED}},
+        {
+            "JobName": "bovespa-refine",
+            "Arguments": {"--sessions": sessions, "--correlation_id": FOLLOWED},
+            # Glue queues a run only if the run itself asks for it.
+            "JobRunQueuingEnabled": True,
+        }
+        for sessions in ("IBOV/2025-02-03", "SMLL/2025-02-04")
     ]
 
 
@@ -355,7 +360,7 @@ def test_a_manifest_asks_for_one_run_over_its_import() -> None:
     # A manifest is never asked who brought it: the import's own id is what follows it.
     arguments = {"--sessions": f"import:{made_by.import_id}", "--correlation_id": made_by.import_id}
     start_runs([arrival(made_by)], "bovespa-refine", runs, {}.__getitem__)
-    assert runs.requests == [{"JobName": "bovespa-refine", "Arguments": arguments}]
+    assert runs.requests == [{"JobName": "bovespa-refine", "Arguments": arguments, "JobRunQueuingEnabled": True}]
 
 
 @pytest.mark.parametrize("key", ["imports/.json", "imports/a/b.json", "imports/ç.json"])
@@ -489,6 +494,7 @@ def test_the_function_asks_glue_again_when_it_is_throttled_or_full(glue: list[di
         "JobName": "bovespa-refine",
         # The object says nothing of who stored it.
         "Arguments": {"--sessions": "IBOV/2025-02-03", "--correlation_id": INVOCATION},
+        "JobRunQueuingEnabled": True,
     }
     assert glue == [wanted, wanted]
 
