@@ -152,6 +152,7 @@ def test_the_folders_are_those_of_the_project() -> None:
         "deployment",
         "docs",
         "notebooks",
+        "scripts",
         "tests",
     }
     assert shown == ours
