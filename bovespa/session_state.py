@@ -20,6 +20,10 @@ CORRELATION_ID_ARGUMENT = "--correlation_id"
 REFINED_BUCKET_ARGUMENT = "--refined_bucket"
 """Argument of a Glue run that says where it writes; without it, the job's own bucket."""
 
+QUEUED = {"JobRunQueuingEnabled": True}
+"""What a run is started with, so that one beyond the job's limit waits for its turn instead of being refused. The job
+allows it, and each run has to ask: https://docs.aws.amazon.com/glue/latest/webapi/API_StartJobRun.html."""
+
 ALL_SESSIONS = "all"
 """What `--sessions` names for everything that is stored."""
 

@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from bovespa.errors import BovespaError
-from bovespa.session_state import UNFINISHED_RUN_STATES
+from bovespa.session_state import QUEUED, UNFINISHED_RUN_STATES
 from infrastructure.waiting import polls
 
 _WORD_EVERY_S = 30.0
@@ -46,10 +46,7 @@ class RefineRuns:
 
     def start(self, arguments: Mapping[str, str], *, timeout_min: int) -> str:
         """Start a run; return its id. Glue ends it after *timeout_min* minutes, whatever the job's own limit is."""
-        # The job allows it, and each run must, too: runs beyond the job's limit wait instead of being refused.
-        answer = self._glue.start_job_run(
-            JobName=self._job, Arguments=dict(arguments), Timeout=timeout_min, JobRunQueuingEnabled=True
-        )
+        answer = self._glue.start_job_run(JobName=self._job, Arguments=dict(arguments), Timeout=timeout_min, **QUEUED)
         run_id: str = answer["JobRunId"]
         self._report(f"run {run_id} of {self._job} started")
         return run_id

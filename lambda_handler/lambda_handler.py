@@ -39,7 +39,7 @@ from bovespa.layout import (
     Session,
     TradingDay,
 )
-from bovespa.session_state import CORRELATION_ID_ARGUMENT, SESSIONS_ARGUMENT
+from bovespa.session_state import CORRELATION_ID_ARGUMENT, QUEUED, SESSIONS_ARGUMENT
 
 log = Logger(service="bovespa-start-refine")
 
@@ -177,8 +177,7 @@ def start_runs(
                 log.info("ignored an object of an import", extra={**about, "import_id": came.import_id})
                 continue
             named = {SESSIONS_ARGUMENT: sessions, CORRELATION_ID_ARGUMENT: about["correlation_id"]}
-            # The job allows it, and each run must, too: runs beyond the job's limit wait instead of being refused.
-            answer = start_job_run(JobName=job_name, Arguments=named, JobRunQueuingEnabled=True)
+            answer = start_job_run(JobName=job_name, Arguments=named, **QUEUED)
         except (BotoCoreError, ClientError) as error:
             error.add_note(f"while starting {job_name} for {sessions}")
             log.exception("could not start a run", extra={**about, "job": job_name})

@@ -184,7 +184,9 @@ class GlueSparkRunner:
             state, run["ErrorMessage"] = "STOPPED", "The run was stopped."
         except TimeoutError:
             state, run["ErrorMessage"] = "TIMEOUT", f"The run took longer than {run['Timeout']} minutes."
-        except Exception as error:  # noqa: BLE001 - whatever it was, a run that goes on for ever would hide it
+        except Exception as error:
+            # Whatever it was: a run that stays RUNNING for ever would hide it.
+            log.exception("glue run %s broke down", run["Id"])
             state, run["ErrorMessage"] = "FAILED", f"{type(error).__name__}: {error}"
         finally:
             self._unfinished.pop(run["Id"], None)

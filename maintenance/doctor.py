@@ -12,7 +12,7 @@ from bovespa.clock import date_in_sao_paulo, last_finished_session
 from bovespa.errors import StorageUnavailable
 from bovespa.layout import Import, Session, TradingDay
 from bovespa.records import Provenance
-from bovespa.session_state import CORRELATION_ID_ARGUMENT, SESSIONS_ARGUMENT, UNFINISHED_RUN_STATES
+from bovespa.session_state import CORRELATION_ID_ARGUMENT, QUEUED, SESSIONS_ARGUMENT, UNFINISHED_RUN_STATES
 from maintenance.checks import Inventory, best_source, check
 from maintenance.findings import Cure, Finding, Kind
 from maintenance.inventory import InventoryReader
@@ -130,8 +130,7 @@ class Doctor:
                         SESSIONS_ARGUMENT: ",".join(map(str, part)),
                         CORRELATION_ID_ARGUMENT: made_by.import_id,
                     },
-                    # The job allows it, and each run must, too: runs beyond the job's limit wait instead of failing.
-                    JobRunQueuingEnabled=True,
+                    **QUEUED,
                 )["JobRunId"]
             days = sum(isinstance(one, TradingDay) for one in part)
             report(f"run {run_id} refines {len(part) - days} sessions and {days} trading days")

@@ -30,11 +30,8 @@ from maintenance.trading import quarantined
 from maintenance.year_reader import YearReader
 from maintenance.years import YearFacts
 from s3_bucket_manager.aws import storage_errors
-from s3_bucket_manager.listing import Entry, list_period
+from s3_bucket_manager.listing import Entry, list_all, list_period
 from s3_bucket_manager.session_states import SessionStates
-
-_LOOKED_AT = 10
-"""Keys of a listing that is made for its first one."""
 
 
 class InventoryReader:
@@ -220,15 +217,10 @@ class InventoryReader:
         Raises:
             StorageUnavailable: S3 did not answer or refused.
         """
-        prefix = raw_index_prefix(index_code)
-        with storage_errors(f"listing s3://{self._raw_bucket}/{prefix}"):
-            pages = self._s3.get_paginator("list_objects_v2").paginate(
-                Bucket=self._raw_bucket, Prefix=prefix, PaginationConfig={"PageSize": _LOOKED_AT}
-            )
-            for item in (item for page in pages for item in page.get("Contents", ())):
-                # What somebody else has put before it must not hide the first one.
-                with contextlib.suppress(UnexpectedEvent):
-                    return Session.from_raw_key(item["Key"]).session_date
+        for entry in list_all(self._s3, self._raw_bucket, raw_index_prefix(index_code)):
+            # What somebody else has put before it must not hide the first one.
+            with contextlib.suppress(UnexpectedEvent):
+                return Session.from_raw_key(entry.key).session_date
         return None
 
     def _list(self, bucket: str, prefix: str, first: dt.date, last: dt.date) -> Iterator[Entry]:

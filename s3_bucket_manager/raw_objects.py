@@ -178,21 +178,22 @@ class RawObjects:
             StorageUnavailable: The bucket did not answer or refused.
         """
         pause = threading.Event()
-        for _ in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                # The other writer may have failed since.
+                pause.wait(_UNDER_WAY_S)
+                if not isinstance(body, bytes):
+                    body.seek(0)
             with storage_errors(f"writing {self.uri(key)}"):
                 try:
                     self._s3.put_object(
                         Bucket=self._bucket, Key=key, Body=body, ContentType=MEDIA_TYPES[suffix], IfNoneMatch="*"
                     )
                 except ClientError as error:
+                    if is_under_way(error):
+                        continue
                     if not is_conflict(error):
                         raise
-                    if is_under_way(error):
-                        # It may still fail, so nothing is known to be there.
-                        pause.wait(_UNDER_WAY_S)
-                        if not isinstance(body, bytes):
-                            body.seek(0)
-                        continue
             return
         raise StorageUnavailable(f"Another writer was putting {self.uri(key)} {_ATTEMPTS} times. Try again later.")
 
@@ -227,8 +228,7 @@ class RawObjects:
             else:
                 return True
         found = self.head(key)
-        is_new = found is not None and (stored is None or found.etag != stored.etag)
-        return found is not None and is_new and found.metadata == metadata
+        return found is not None and found.metadata == metadata and (stored is None or found.etag != stored.etag)
 
     def put(self, key: str, body: bytes | BinaryIO, media_type: str) -> None:
         """Put an object, whatever is there.

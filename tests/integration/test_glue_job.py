@@ -15,6 +15,7 @@ from bovespa.imports import ImportManifest
 from bovespa.layout import Import, Session
 from bovespa.portfolio import View
 from bovespa.portfolio_csv import serialise_csv
+from local.cloud_faults import CloudFault, CloudFaults, Refusal
 from local.synthetic import synthetic_csv, synthetic_portfolio
 from tests import reckoning
 from tests.lake import Lake
@@ -133,3 +134,24 @@ def test_an_object_that_changes_during_a_run_makes_the_run_start_over(quiet_lake
 def test_a_run_for_something_that_is_no_session_fails_with_the_reason(quiet_lake: Lake) -> None:
     outcome = quiet_lake.outcome(quiet_lake.start("IBOV/2025-02-30"))
     assert outcome == ("FAILED", "InvalidRequest: '2025-02-30' is not a date.")
+
+
+def test_a_run_that_gives_up_after_its_second_look_acknowledges_nothing(quiet_lake: Lake) -> None:
+    """Its rows rest on what was there before, and a receipt would keep the doctor from looking at them."""
+    first, second = (Session("IFNC", day) for day in trading_days_before(dt.date(2025, 3, 1), 2))
+    quiet_lake.store(synthetic_csv("IFNC", second.session_date))
+    faults = CloudFaults(quiet_lake.cloud.endpoint_url)
+    try:
+        faults.set(CloudFault("AWSGlue.BatchCreatePartition"))
+        run_id = quiet_lake.start(second)
+        until(faults.hits, timeout_s=60)
+        quiet_lake.store(synthetic_csv("IFNC", first.session_date))
+        faults.set(CloudFault(f"PUT /{quiet_lake.refined}/portfolio/.*", answer=Refusal(403, "AccessDenied")))
+        state, _ = quiet_lake.outcome(run_id)
+    finally:
+        faults.set()
+    assert state == "FAILED"
+    assert quiet_lake.tickers_in_catalog(second) == quiet_lake.tickers_in_files(second) != set()
+    assert quiet_lake.keys(second.receipts_prefix) == []
+    quiet_lake.refine(second)
+    assert len(quiet_lake.keys(second.receipts_prefix)) == 1
