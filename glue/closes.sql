@@ -1,7 +1,7 @@
 -- View closes, in Spark SQL: what the market knows of every holding, one row a ticker and date of raw_holdings.
 --
 -- Input views
---   raw_holdings : see transformations.sql
+--   raw_holdings : see compared.sql
 --   raw_trading, market_calendar : see trading.sql
 --
 -- A ticker that does not trade keeps its last close. It is looked for in the window only, so it is not joined to a range of

@@ -5,8 +5,9 @@
 --   closes : the rows of closes.sql
 --
 -- A value is the close times the theoretical quantity. The opening value is that of the last close before the session. A
--- split changes both, so the quantity beside a close from before a corporate action is the one from before it. Where
--- sessions are missing, it can be unknown on which side of the action the close lies; the opening value is then null.
+-- split changes both, so a close from before a corporate action says nothing of the quantity from after it: until the ticker
+-- trades again, the value is null. Only in the session of the action itself the opening value is known, by the quantity from
+-- before it; but where sessions are missing, it can be unknown on which side of the action the close lies.
 --
 -- How quotients are rounded, and why: see trading.sql.
 
@@ -18,6 +19,7 @@ WITH valued AS (
         refined.reductor,
         refined.participation_pct,
         refined.previous_session_date,
+        refined.session_number,
         closes.day_number,
         closes.is_stored,
         closes.follows_stored,
@@ -29,6 +31,9 @@ WITH valued AS (
         CASE WHEN closes.is_stored THEN closes.last_close.session_date END AS close_price_date,
         CASE
             WHEN closes.is_stored
+                AND NOT EXISTS(
+                    refined.corporate_actions, action -> action.session_date > closes.last_close.session_date
+                )
                 THEN CAST(
                     closes.last_close.price_brl * CAST(refined.theoretical_quantity AS DECIMAL(18, 0))
                     AS DECIMAL(26, 8)
@@ -38,6 +43,12 @@ WITH valued AS (
             closes.close_before.price_brl
             * CAST(
                 CASE
+                    WHEN
+                        EXISTS(
+                            refined.corporate_actions,
+                            action -> action.session_date > closes.close_before.session_date
+                                AND action.session_date < refined.session_date
+                        ) THEN NULL
                     WHEN COALESCE(refined.quantity_change_cause <> 'corporate_action', TRUE)
                         THEN refined.theoretical_quantity
                     WHEN closes.close_before.session_date <= refined.previous_session_date
@@ -126,6 +137,7 @@ SELECT
     reductor,
     participation_pct,
     previous_session_date,
+    session_number,
     day_number,
     is_stored,
     index_trades,

@@ -80,9 +80,13 @@ def refine(
     """
     raw_holdings.createOrReplaceTempView("raw_holdings")
     _show(spark, "calendar", calendar, _CALENDAR_DDL)
+    compared = spark.sql(_sql("compared.sql"))
+    # Without trading days, only one query reads it.
+    (keep(compared) if with_market else compared).createOrReplaceTempView("compared")
+    refined = keep(spark.sql(_sql("transformations.sql")))
+    refined.createOrReplaceTempView("refined")
     own = tuple(column for column in REFINED_COLUMNS if column not in TRADED_COLUMNS)
-    portfolio = keep(_transformed(spark, "transformations.sql", _HOLDING + own))
-    portfolio.createOrReplaceTempView("refined")
+    portfolio = _selected(refined, _HOLDING + own)
     sectors = _transformed(spark, "sectors.sql", _INDEX + SECTORS.columns)
     own = tuple(column for column in SESSIONS.columns if column not in LEVEL_COLUMNS)
     sessions = _transformed(spark, "sessions.sql", _INDEX + own)

@@ -2,7 +2,7 @@
 --
 -- Input views
 --   refined : the rows of transformations.sql, every holding of the sessions that this run writes
---   raw_holdings : see transformations.sql; the session before the first written one is in raw_holdings
+--   raw_holdings : see compared.sql; the session before the first written one is in raw_holdings
 --
 -- A spelling that is not known has neither sector nor subsector: such holdings make one row, so that a session always adds
 -- up to 100, and nulls must meet in the joins (<=>).

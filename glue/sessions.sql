@@ -2,7 +2,7 @@
 --
 -- Input views
 --   refined : the rows of transformations.sql, every holding of the sessions that this run writes
---   raw_holdings : see transformations.sql; the session before the first written one is in it
+--   raw_holdings : see compared.sql; the session before the first written one is in it
 
 WITH summed AS (
     SELECT

@@ -2,7 +2,7 @@
 --
 -- Input views
 --   traded : the rows of holdings_traded.sql
---   raw_holdings, closes : see closes.sql; the session before the first written one is in both
+--   compared, closes : the rows of compared.sql and closes.sql; the session before the first written one is in both
 --
 -- How quotients are rounded, and why: see trading.sql.
 
@@ -11,6 +11,7 @@ WITH summed AS (
         index_code,
         session_date,
         MAX(previous_session_date) AS previous_session_date,
+        MAX(session_number) AS session_number,
         MAX(day_number) AS day_number,
         CAST((20000 * MAX(index_market_value_brl) + MAX(reductor)) DIV (2 * MAX(reductor)) AS DECIMAL(18, 0)) * 0.0001
             AS index_level,
@@ -24,33 +25,45 @@ WITH summed AS (
     GROUP BY index_code, session_date
 ),
 
--- The session before by its own holdings, at the closes of its own day; but at none from before this session's window,
--- so that a trading day never matters to a session more than 20 trading days later.
-before AS (
+-- The session before by its own holdings, at the closes of its own day, and as there null after a corporate action; but
+-- nothing from before this session's window counts, so that nothing matters to a session more than 20 later.
+valued_before AS (
     SELECT
         summed.index_code,
         summed.session_date,
+        compared.reductor,
         CASE
-            WHEN COUNT(closes.last_close) = COUNT(*)
-                THEN CAST(
-                    SUM(
-                        CAST(
-                            closes.last_close.price_brl * CAST(raw_holdings.theoretical_quantity AS DECIMAL(18, 0))
-                            AS DECIMAL(26, 8)
-                        )
-                    ) AS DECIMAL(26, 8)
+            WHEN
+                NOT EXISTS(
+                    compared.corporate_actions,
+                    action -> action.session_date > closes.last_close.session_date
+                        AND action.previous_session_number >= summed.session_number - 20
                 )
-        END AS market_value_brl,
-        MAX(raw_holdings.reductor) AS reductor
+                THEN CAST(
+                    closes.last_close.price_brl * CAST(compared.theoretical_quantity AS DECIMAL(18, 0))
+                    AS DECIMAL(26, 8)
+                )
+        END AS market_value_brl
     FROM summed
-    INNER JOIN raw_holdings
-        ON summed.index_code = raw_holdings.index_code AND summed.previous_session_date = raw_holdings.session_date
+    INNER JOIN compared
+        ON summed.index_code = compared.index_code AND summed.previous_session_date = compared.session_date
     LEFT JOIN closes
-        ON raw_holdings.session_date = closes.session_date
-            AND raw_holdings.ticker = closes.ticker
+        ON compared.session_date = closes.session_date
+            AND compared.ticker = closes.ticker
             AND closes.is_stored
             AND closes.last_close.day_number >= summed.day_number - 20
-    GROUP BY summed.index_code, summed.session_date
+),
+
+before AS (
+    SELECT
+        index_code,
+        session_date,
+        CASE
+            WHEN COUNT(market_value_brl) = COUNT(*) THEN CAST(SUM(market_value_brl) AS DECIMAL(26, 8))
+        END AS market_value_brl,
+        MAX(reductor) AS reductor
+    FROM valued_before
+    GROUP BY index_code, session_date
 ),
 
 levels AS (

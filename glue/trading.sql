@@ -6,7 +6,7 @@
 --   market_calendar : one row a trading day of the window, stored or not
 --              (session_date, day_number, is_stored, follows_stored, is_output)
 --
--- As in transformations.sql, a window of 21 is 21 trading days of B3's calendar, stored or not. A day on which a ticker did
+-- As in compared.sql, a window of 21 is 21 trading days of B3's calendar, stored or not. A day on which a ticker did
 -- not trade has no row of it.
 --
 -- Quotients of whole numbers are rounded half up by (2 * a + b) DIV (2 * b), exactly, however long they are. Spark's own

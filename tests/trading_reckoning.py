@@ -50,6 +50,9 @@ class Trades:
 Days = dict[dt.date, dict[str, Trades]]
 """The cash market of each day, by ticker."""
 
+Actions = dict[tuple[str, str], list[tuple[dt.date, dt.date]]]
+"""The corporate actions of each index and ticker: the session of each, and the one before it."""
+
 COLUMNS = {
     "CODBDI": (11, 12),
     "CODNEG": (13, 24),
@@ -135,8 +138,11 @@ def refined_rows(contents: Iterable[bytes], texts: Iterable[bytes]) -> dict[Key,
     members: defaultdict[tuple[str, str], dict[str, Row]] = defaultdict(dict)
     for (index_code, session_date, ticker), row in rows.items():
         members[index_code, session_date][ticker] = row
+    actions = _corporate_actions(rows)
     traded = {
-        (*key, ticker): found for key, of_session in members.items() for ticker, found in _traded(of_session, days, key)
+        (*key, ticker): found
+        for key, of_session in members.items()
+        for ticker, found in _traded(of_session, days, key, actions)
     }
     return {key: row | traded.get(key, {}) for key, row in rows.items()}
 
@@ -146,11 +152,12 @@ def session_rows(contents: Iterable[bytes], texts: Iterable[bytes]) -> dict[tupl
     contents, days = list(contents), days_of(texts)
     refined = reckoning.refined_rows(contents)
     rows = compact_reckoning.session_rows(contents)
-    levels = {key: _level(refined, days, key, _date(key[1])) for key in rows}
-    return {key: row | _session(refined, levels[key], days, key) for key, row in rows.items()}
+    actions = _corporate_actions(refined)
+    levels = {key: _level(refined, days, key, _date(key[1]), actions) for key in rows}
+    return {key: row | _session(refined, levels[key], days, key, actions) for key, row in rows.items()}
 
 
-def _traded(members: dict[str, Row], days: Days, key: tuple[str, str]) -> Iterator[tuple[str, Row]]:
+def _traded(members: dict[str, Row], days: Days, key: tuple[str, str], actions: Actions) -> Iterator[tuple[str, Row]]:
     """What the trading day of a session says of each of its holdings."""
     day = _date(key[1])
     if day not in days:
@@ -158,13 +165,17 @@ def _traded(members: dict[str, Row], days: Days, key: tuple[str, str]) -> Iterat
     quotes = days[day]
     trades = {name: quotes[name].trades if name in quotes else 0 for name in members}
     volumes = {name: quotes[name].volume if name in quotes else Decimal(0) for name in members}
-    values = {name: _value(row, _last_close(name, day, day, days)) for name, row in members.items()}
+    values = {
+        name: _value(row, _last_close(name, day, day, days), _since(actions.get((key[0], name), ()), day, day))
+        for name, row in members.items()
+    }
     total = None if None in values.values() else sum(filter(None, values.values()), Decimal(0))
     all_trades, all_volumes = sum(trades.values()), sum(volumes.values(), Decimal(0))
     for ticker, row in members.items():
         traded = [days[other][ticker].trades for other in _window(day, days) if ticker in days[other]]
         close = _last_close(ticker, day, day, days)
-        opening, value = _opening_value(row, ticker, day, days), values[ticker]
+        opening = _opening_value(row, ticker, day, days, actions.get((key[0], ticker), ()))
+        value = values[ticker]
         closing = None if total is None else Decimal(_quotient(100 * (value or 0), total, 6))
         published, reductor = Decimal(row["participation_pct"] or ""), Decimal(row["reductor"] or "")
         change = None if value is None or opening is None else value - opening
@@ -186,12 +197,12 @@ def _traded(members: dict[str, Row], days: Days, key: tuple[str, str]) -> Iterat
         )
 
 
-def _session(refined: dict[Key, Row], level: Decimal | None, days: Days, key: tuple[str, str]) -> Row:
+def _session(refined: dict[Key, Row], level: Decimal | None, days: Days, key: tuple[str, str], actions: Actions) -> Row:
     index_code, session_date = key
     members = {ticker: row for (code, date, ticker), row in refined.items() if (code, date) == key}
     day = _date(session_date)
     previous_date = next(iter(members.values()))["previous_session_date"]
-    previous = _level(refined, days, (index_code, previous_date), day) if previous_date else None
+    previous = _level(refined, days, (index_code, previous_date), day, actions) if previous_date else None
     found: Row = {
         "index_level": text(level),
         "previous_index_level": text(previous),
@@ -208,7 +219,10 @@ def _session(refined: dict[Key, Row], level: Decimal | None, days: Days, key: tu
         found["trades"] = str(sum(one.trades for one in traded))
         found["volume_brl"] = _rounded(sum((one.volume for one in traded), Decimal(0)), 2)
         found["holdings_traded"] = str(len(traded))
-    openings = {ticker: _opening_value(row, ticker, day, days) for ticker, row in members.items()}
+    openings = {
+        ticker: _opening_value(row, ticker, day, days, actions.get((index_code, ticker), ()))
+        for ticker, row in members.items()
+    }
     if _before(day, days) in days and None not in openings.values():
         total = sum(filter(None, openings.values()), Decimal(0))
         differences = [
@@ -221,27 +235,41 @@ def _session(refined: dict[Key, Row], level: Decimal | None, days: Days, key: tu
     return found
 
 
-def _level(refined: dict[Key, Row], days: Days, session: tuple[str, str], seen_from: dt.date) -> Decimal | None:
-    """The index at the close of a session, by its own holdings, with closes in the window of the day *seen_from*."""
+def _level(
+    refined: dict[Key, Row], days: Days, session: tuple[str, str], seen_from: dt.date, actions: Actions
+) -> Decimal | None:
+    """The index at the close of a session, by its own holdings, with what is in the window of the day *seen_from*."""
     day = _date(session[1])
     if day not in days:
         return None
     members = {ticker: row for (code, date, ticker), row in refined.items() if (code, date) == session}
-    values = [_value(row, _last_close(ticker, day, seen_from, days)) for ticker, row in members.items()]
+    values = [
+        _value(
+            row,
+            _last_close(ticker, day, seen_from, days),
+            _since(actions.get((session[0], ticker), ()), day, seen_from),
+        )
+        for ticker, row in members.items()
+    ]
     if None in values:
         return None
     total = reduce(EXACT.add, filter(None, values), Decimal(0))
     return Decimal(_quotient(total, Decimal(next(iter(members.values()))["reductor"] or ""), 4))
 
 
-def _value(row: Row, close: tuple[dt.date, Decimal] | None) -> Decimal | None:
-    return None if close is None else EXACT.multiply(close[1], Decimal(row["theoretical_quantity"] or ""))
+def _value(row: Row, close: tuple[dt.date, Decimal] | None, last_action: dt.date) -> Decimal | None:
+    """At the last close, which says nothing of the shares that there are since a later corporate action."""
+    if close is None or close[0] < last_action:
+        return None
+    return EXACT.multiply(close[1], Decimal(row["theoretical_quantity"] or ""))
 
 
-def _opening_value(row: Row, ticker: str, day: dt.date, days: Days) -> Decimal | None:
+def _opening_value(
+    row: Row, ticker: str, day: dt.date, days: Days, actions: Iterable[tuple[dt.date, dt.date]]
+) -> Decimal | None:
     """At the last close before the session, with the shares that it was the close of."""
     before = [other for other in _window(day, days) if other < day and ticker in days[other]]
-    if not before:
+    if not before or before[-1] < _since((one for one in actions if one[0] < day), day, day):
         return None
     quantity = int(row["theoretical_quantity"] or "")
     if row["quantity_change_cause"] == "corporate_action":
@@ -249,6 +277,27 @@ def _opening_value(row: Row, ticker: str, day: dt.date, days: Days) -> Decimal |
             return None
         quantity -= int(row["theoretical_quantity_change"] or "")
     return EXACT.multiply(days[before[-1]][ticker].close, Decimal(quantity))
+
+
+def _corporate_actions(refined: dict[Key, Row]) -> Actions:
+    found: Actions = defaultdict(list)
+    for (index_code, session_date, ticker), row in refined.items():
+        if row["quantity_change_cause"] == "corporate_action":
+            found[index_code, ticker].append((_date(session_date), _date(row["previous_session_date"] or "")))
+    return found
+
+
+def _since(actions: Iterable[tuple[dt.date, dt.date]], day: dt.date, seen_from: dt.date) -> dt.date:
+    """The last of a ticker's corporate actions up to *day* that shows in the window of the day *seen_from*."""
+    first = _first_session(seen_from)
+    return max((action for action, previous in actions if action <= day and previous >= first), default=dt.date.min)
+
+
+@cache
+def _first_session(day: dt.date) -> dt.date:
+    """The first of the last 21 trading sessions, *day* included."""
+    calendar = sorted({*reckoning.trading_sessions(), day})
+    return calendar[max(0, calendar.index(day) - 20)]
 
 
 def _last_close(ticker: str, day: dt.date, seen_from: dt.date, days: Days) -> tuple[dt.date, Decimal] | None:

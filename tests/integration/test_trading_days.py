@@ -60,6 +60,50 @@ def test_any_order_of_arrival_gives_the_tables_of_the_reckoning(
     assert abs(changed) < 0.2 * float(of_split["market_value_brl"] or 0)
 
 
+def test_a_close_from_before_a_corporate_action_is_no_price_of_the_shares_from_after_it(quiet_lake: Lake) -> None:
+    index_code, split, ticker = "UTIL", dt.date(2020, 4, 16), "PITN3"
+    days = [_away(split, sessions) for sessions in range(-2, 4)]
+    contents = [synthetic_csv(index_code, day) for day in days]
+    # It is split before the opening, and trades again on the third day.
+    silent = (split, _away(split, 1))
+    texts = [_without(synthetic_cotahist(day), ticker) if day in silent else synthetic_cotahist(day) for day in days]
+    stored = [quiet_lake.store_trading_day(text) for text in texts]
+    sessions = [quiet_lake.store(content) for content in contents]
+    quiet_lake.refine(*sessions, *stored)
+    rows = _assert_tables_are_those_of(quiet_lake, index_code, contents, texts)
+    of_ticker = [row for row in rows if row["company"] == _company(contents[0], ticker)]
+    assert [row["market_value_brl"] is None for row in of_ticker] == [False, False, True, True, False, False]
+    # Its last close is still told; unlike at the opening of the first day, its value at that of the third is unknown.
+    assert [row["close_price_date"] for row in of_ticker[2:4]] == [str(days[1])] * 2
+    assert of_ticker[4]["index_contribution_points"] is None
+    levels = session_rows(contents, texts)
+    told = [levels[index_code, str(day)] for day in days]
+    assert [row["index_level"] is None for row in told] == [False, False, True, True, False, False]
+    assert [row["participations_compared"] is None for row in told] == [True, False, False, True, True, False]
+    assert told[4]["previous_index_level"] is None
+
+    # Whichever of them a run reads.
+    for session in sessions[2:]:
+        quiet_lake.refine(session)
+    _assert_tables_are_those_of(quiet_lake, index_code, contents, texts)
+
+
+def test_a_corporate_action_beyond_the_window_counts_in_no_run(quiet_lake: Lake) -> None:
+    """The session before it is 21 before the last: a run over that one alone does not read it."""
+    index_code, split, ticker = "ICON", dt.date(2023, 10, 23), "QUIA3"
+    days = [_away(split, sessions) for sessions in (-18, 0, 3)]
+    contents = [synthetic_csv(index_code, day) for day in days]
+    texts = [synthetic_cotahist(_away(split, -8))]
+    texts += [_without(synthetic_cotahist(day), ticker) for day in days[1:]]
+    stored = [quiet_lake.store_trading_day(text) for text in texts]
+    sessions = [quiet_lake.store(content) for content in contents]
+    for asked in ([*sessions, *stored], sessions[2:]):
+        quiet_lake.refine(*asked)
+        rows = _assert_tables_are_those_of(quiet_lake, index_code, contents, texts)
+    (last,) = [row for row in rows if row["previous_session_date"] == str(split) and row["trades"] == "0"]
+    assert last["market_value_brl"] is not None
+
+
 def test_a_trading_day_is_corrected_and_withdrawn(quiet_lake: Lake) -> None:
     index_code, days = "IMOB", [dt.date(2023, 3, day) for day in (1, 2, 3)]
     contents = [synthetic_csv(index_code, day) for day in days]
@@ -156,6 +200,11 @@ def _away(day: dt.date, sessions: int) -> dt.date:
     return trading_days_after(day, sessions)[-1] if sessions else day
 
 
+def _company(content: bytes, ticker: str) -> str:
+    (company,) = [row["Ação"] for row in reckoning.read(content).rows if row["Código"] == ticker]
+    return company
+
+
 def _without(text: bytes, ticker: str) -> bytes:
     """The same file without the cash-market record of *ticker*."""
     header, *records, _ = text.splitlines()
@@ -169,8 +218,9 @@ def _assert_tables_are_those_of(
 ) -> list[dict[str, str | None]]:
     """Hold every table against the reckoning; return the rows of the holdings."""
     contents, texts = list(contents), list(texts)
-    where = f"index_code = '{index_code}'"
     rows = refined_rows(contents, texts)
+    dates = sorted({date for _, date, _ in rows})
+    where = f"index_code = '{index_code}' AND session_date BETWEEN DATE '{dates[0]}' AND DATE '{dates[-1]}'"
     assert lake.rows(where) == rows
     assert lake.table("holdings", "index_code", "session_date", "ticker", where=where) == {
         key: row | {"session_year": key[1][:4]} for key, row in rows.items()

@@ -314,8 +314,8 @@ def test_every_name_in_the_words_around_the_tables_exists(ours: Dictionary) -> N
         for word in re.findall(r"\b[a-z]+(?:_[a-z0-9]+)+\b(?!\.|\*)", line)
     }
     columns = {name for _, name in ours.notes} | {name for name, _ in RAW_COLUMNS}
-    sql = files("glue").joinpath("transformations.sql").read_text(encoding="utf-8")
-    values = set(re.findall(r"'(\w+)'", sql))
+    sql = [files("glue").joinpath(name).read_text(encoding="utf-8") for name in ("compared.sql", "transformations.sql")]
+    values = set(re.findall(r"'(\w+)'", "".join(sql)))
     assert {"sessions_observed", "re_entered", "sector_participation_pct"} <= named
     views = {path.stem: path.read_text("utf-8") for path in (PROJECT / "athena" / "views").glob("*.sql")}
     columns |= {name for view in views.values() for name in re.findall(r"\bAS ([a-z_]+)", view)}

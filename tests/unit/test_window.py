@@ -67,11 +67,11 @@ def test_the_reach_ends_where_the_calendar_begins() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "windows"), [("transformations.sql", 3), ("trading.sql", 3), ("closes.sql", 2), ("sessions_traded.sql", 1)]
+    ("name", "windows"), [("compared.sql", 5), ("trading.sql", 3), ("closes.sql", 2), ("sessions_traded.sql", 2)]
 )
 def test_the_sql_looks_back_as_many_sessions_as_the_planner_reads(name: str, windows: int) -> None:
     sql = (PROJECT / "glue" / name).read_text(encoding="utf-8")
-    spans = re.findall(r"RANGE BETWEEN (\d+) PRECEDING|\.day_number - (\d+)$", sql, re.MULTILINE)
+    spans = re.findall(r"RANGE BETWEEN (\d+) PRECEDING|(?:day|session)_number - (\d+)$", sql, re.MULTILINE)
     assert [first or second for first, second in spans] == [str(WINDOW_SESSIONS - 1)] * windows
 
 
