@@ -224,6 +224,16 @@ def _check_raw(facts: SessionFacts, raw: Raw, found: Found) -> Iterator[Finding]
             "Restore it: the bucket is versioned. The values are safe in the raw object.",
             Cure.NONE,
         )
+    # The bytes are kept before the Parquet is put, so that a writer that dies in between leaves them alone.
+    later = [source for source in facts.sources if source.arrived_at > raw.stored.stored_at]
+    newest = best_source(facts.session, later)
+    if newest is not None and is_news(newest[1], read_portfolio(raw.content, facts.session)):
+        yield found(
+            Kind.RAW_OUTDATED,
+            f"{facts.session.source_key(newest[0].sha256)} came later than {facts.session.raw_key} and says otherwise.",
+            _REBUILD_IT,
+            Cure.REBUILD,
+        )
 
 
 def _check_refined(facts: SessionFacts, raw: Raw, bucket: str, *, is_refined: bool) -> Iterator[Finding]:

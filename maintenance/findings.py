@@ -21,6 +21,7 @@ class Kind(StrEnum):
     MISSING_TRADING_DAY = "missing_trading_day"
     RAW_MISSING = "raw_missing"
     RAW_DAMAGED = "raw_damaged"
+    RAW_OUTDATED = "raw_outdated"
     SOURCE_MISSING = "source_missing"
     SOURCE_DAMAGED = "source_damaged"
     QUARANTINED = "quarantined"

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections import defaultdict
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ import pytest
 from api.importing import Importer
 from bovespa.calendar import trading_days
 from bovespa.layout import Import, Receipt, RefinedPartition, Session, quarantine_key
-from bovespa.portfolio_csv import file_name, parse_csv
+from bovespa.portfolio_csv import file_name, parse_csv, serialise_csv
 from bovespa.records import Provenance
 from local.cloud import PROJECT
 from local.pipeline import Pipeline
@@ -23,7 +24,7 @@ from local.synthetic import synthetic_csv
 from s3_bucket_manager.manager import RawStore
 from s3_bucket_manager.parquet_files import to_parquet_bytes
 from s3_bucket_manager.raw_parquet import portfolio_table, read_facts
-from tests.lake import Lake
+from tests.lake import Lake, sha256
 from tests.until import until
 
 INDEX = "IBEW"
@@ -57,6 +58,15 @@ def by_kind(report: dict[str, Any]) -> dict[str, set[str | None]]:
     return dict(found)
 
 
+def corrected(session: Session) -> bytes:
+    """One share more of the first ticker."""
+    portfolio = parse_csv(synthetic_csv(session.index_code, session.session_date))
+    changed, *others = portfolio.holdings
+    changed = replace(changed, theoretical_quantity=changed.theoretical_quantity + 1)
+    total = portfolio.total_theoretical_quantity + 1
+    return serialise_csv(replace(portfolio, holdings=(changed, *others), total_theoretical_quantity=total))
+
+
 class Saboteur:
     """Plants faults in the lake as accidents would."""
 
@@ -88,6 +98,12 @@ class Saboteur:
         body = to_parquet_bytes(portfolio_table(forged, facts))
         metadata = found["Metadata"] | {"import-id": "forged"}
         self.s3.put_object(Bucket=self.lake.raw, Key=session.raw_key, Body=body, Metadata=metadata)
+
+    def keep_a_correction(self, session: Session) -> None:
+        """Its bytes and nothing else, as a writer that dies before it puts the Parquet."""
+        content = corrected(session)
+        key = session.source_key(sha256(content))
+        self.s3.put_object(Bucket=self.lake.raw, Key=key, Body=content, ContentType="text/csv")
 
     def values(self, session: Session, ticker: str) -> list[str]:
         return [session.index_code, str(session.session_date), ticker]
@@ -169,6 +185,7 @@ def test_a_healthy_index_has_no_findings_planted_faults_are_found_and_mended(
     hand.delete_raw(hand.source_key(healthy[10]))
     hand.delete_raw(healthy[11].raw_key)
     hand.delete_raw(hand.source_key(healthy[11]))
+    hand.keep_a_correction(healthy[12])
     hand.quarantine()
     hand.fail_a_run()
 
@@ -179,6 +196,7 @@ def test_a_healthy_index_has_no_findings_planted_faults_are_found_and_mended(
         "raw_missing": {dates[0]},
         "refined_without_raw": {dates[0], dates[11]},
         "raw_damaged": {dates[1]},
+        "raw_outdated": {dates[12]},
         # The forged version was never refined; what is visible is of the true one.
         "run_failed": {dates[1], dates[7]},
         "outdated_receipt": {dates[1], dates[8]},
@@ -216,9 +234,11 @@ def test_a_healthy_index_has_no_findings_planted_faults_are_found_and_mended(
         assert lake.tickers_in_files(session) == lake.tickers_in_catalog(session) == expected
     assert lake.keys(healthy[11].refined_prefix) == []
     answer = lake.ask(SQL)
+    contents = {session: synthetic_csv(INDEX, session.session_date) for session in kept}
+    contents[healthy[12]] = corrected(healthy[12])
     totals = [
-        (str(session.session_date), parse_csv(synthetic_csv(INDEX, session.session_date)).total_theoretical_quantity)
-        for session in kept
+        (str(session.session_date), parse_csv(content).total_theoretical_quantity)
+        for session, content in contents.items()
     ]
     assert [(row["session_date"], row["quantity"]) for row in answer.as_dicts()] == totals
 

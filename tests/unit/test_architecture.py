@@ -169,6 +169,18 @@ def test_no_code_names_a_region(package: str, path: Path) -> None:
     assert re.findall(r"\b(?:af|ap|ca|eu|il|me|mx|sa|us)-[a-z]+-\d\b", path.read_text(encoding="utf-8")) == [], package
 
 
+def test_every_run_that_we_start_waits_for_its_turn() -> None:
+    """The emulator does not read what a run asks for, and on AWS a run that does not ask is refused."""
+    started = [
+        (path.name, any(word.arg is None and ast.unparse(word.value) == "QUEUED" for word in node.keywords))
+        for package in (*PRODUCT, "infrastructure")
+        for path in sources(package)
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "start_job_run"
+    ]
+    assert sorted(started) == [("doctor.py", True), ("lambda_handler.py", True), ("refine_run.py", True)]
+
+
 def test_every_package_of_the_project_has_an_arrow() -> None:
     packages = {path.parent.name for path in PROJECT.glob("*/__init__.py")} | {
         path.stem for path in PROJECT.glob("*.py")

@@ -83,6 +83,8 @@ def test_a_healthy_session_has_no_findings() -> None:
 
 
 DAMAGED = replace(source(), content=b"x")
+_CHANGED, *_OTHERS = PORTFOLIO.holdings
+CORRECTED = source(serialise_csv(replace(PORTFOLIO, holdings=(replace(_CHANGED, company="NEW"), *_OTHERS))), hours=1)
 Change = Callable[[SessionFacts], SessionFacts]
 
 
@@ -113,6 +115,7 @@ Change = Callable[[SessionFacts], SessionFacts]
         (lambda s: replace(s, raw=raw(b"PAR1"), sources=()), Kind.RAW_DAMAGED, Cure.BY_HAND, "cannot be read"),
         (lambda s: replace(s, raw=raw(_forged())), Kind.RAW_DAMAGED, Cure.REBUILD, "rows are not those"),
         (lambda s: replace(s, raw=raw(parquet(source_sha256=""))), Kind.RAW_DAMAGED, Cure.REBUILD, "does not say"),
+        (lambda s: replace(s, sources=(source(), CORRECTED)), Kind.RAW_OUTDATED, Cure.REBUILD, CORRECTED.sha256),
     ],
 )
 def test_a_fault_is_named_with_what_mends_it(change: Change, kind: Kind, cure: Cure, named: str) -> None:
@@ -190,6 +193,16 @@ def test_a_fault_is_found_alone() -> None:
     assert kinds(examined(replace(HEALTHY, raw=raw(_forged())))) == {Kind.RAW_DAMAGED}
 
 
+def test_what_came_after_the_raw_object_and_says_nothing_new_is_no_correction() -> None:
+    code = source(synthetic_csv(INDEX, MONDAY, View.CODE), hours=1)
+    broken, damaged = source(b"no portfolio", hours=2), replace(CORRECTED, content=b"x")
+    assert examined(replace(HEALTHY, sources=(source(), code, broken))) == []
+    assert kinds(examined(replace(HEALTHY, sources=(source(), damaged)))) == {Kind.SOURCE_DAMAGED}
+    # B3 took it back: the first bytes, which were there, were published again after it.
+    at_last = RawObject("s3://raw/key", "0af1", CORRECTED.arrived_at)
+    assert examined(replace(HEALTHY, raw=replace(raw(), stored=at_last), sources=(source(), CORRECTED))) == []
+
+
 UNREFINED = replace(HEALTHY, files=frozenset(), partitions={}, receipts=frozenset())
 
 
@@ -259,8 +272,7 @@ def test_a_raw_object_is_made_from_what_storing_the_files_in_order_would_keep() 
     broken = source(b"no portfolio", hours=2)
     other_day = source(synthetic_csv(INDEX, TUESDAY), hours=3)
     damaged = replace(source(hours=4), content=b"x")
-    changed, *others = PORTFOLIO.holdings
-    corrected = source(serialise_csv(replace(PORTFOLIO, holdings=(replace(changed, company="NEW"), *others))), hours=5)
+    corrected = replace(CORRECTED, arrived_at=NOON + dt.timedelta(hours=5))
 
     def chosen(*sources: Source) -> Source | None:
         best = best_source(SESSION, sources)
