@@ -1,4 +1,4 @@
-"""Looks once a day whether the pipeline collected what it should have, and says so in numbers that alarms watch.
+"""Looks once a day whether the pipeline collected and refined what it should have; alarms watch the numbers it tells.
 
 EventBridge Scheduler calls it every evening, when the session of the day must be in the raw bucket. One line of its log
 holds the numbers; metric filters of the template turn them into metrics. What it cannot see ends with an exception: the
@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,12 +21,26 @@ from bovespa.calendar import REVIEW_BY
 from bovespa.clock import date_in_sao_paulo, last_finished_session
 from bovespa.errors import ConfigurationError, InvalidRequest, UnexpectedEvent
 from bovespa.indexes import require_index_code
-from bovespa.layout import QUARANTINE_PREFIX, Session, quarantine_key
+from bovespa.layout import (
+    DATED_TRADING_RECEIPTS_PREFIX,
+    QUARANTINE_PREFIX,
+    RAW_TRADING_PREFIX,
+    Receipt,
+    Session,
+    TradingDay,
+    TradingReceipt,
+    quarantine_key,
+    raw_index_prefix,
+    receipts_index_prefix,
+)
 
 log = logging.getLogger(__name__)
 
-QUARANTINE_LOOK_BACK = dt.timedelta(days=7)
-"""How long a refused file counts: it stays for the record, and an alarm that never ends is no alarm."""
+LOOK_BACK = dt.timedelta(days=7)
+"""How far back refused files and unrefined sessions count: an alarm that never ends is no alarm."""
+
+REFINED_WITHIN = dt.timedelta(hours=1)
+"""How long a stored session may wait for its run to be over; a run takes minutes, and may wait for others."""
 
 _CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=3, read_timeout=10)
 
@@ -39,6 +53,8 @@ class Watched:
     """The session that must be there: the last one that is over."""
     missing: tuple[str, ...]
     """Index codes of which the raw bucket has no object of that session."""
+    unrefined: tuple[str, ...]
+    """Sessions and trading days of the last seven days that were stored an hour ago and of which no run is over."""
     quarantined_files: int
     """Files that were refused in the last seven days."""
     calendar_days_left: int
@@ -50,6 +66,8 @@ class Watched:
             "session_date": str(self.session_date),
             "missing_sessions": len(self.missing),
             "missing": list(self.missing),
+            "unrefined_sessions": len(self.unrefined),
+            "unrefined": list(self.unrefined),
             "quarantined_files": self.quarantined_files,
             "calendar_days_left": self.calendar_days_left,
         }
@@ -59,22 +77,24 @@ def lambda_handler(event: Mapping[str, Any], _context: object) -> dict[str, Any]
     """Look, log the numbers, and return them.
 
     Raises:
-        ConfigurationError: `RAW_BUCKET_NAME` or `INDEX_CODES` is not set, or names no index of B3.
+        ConfigurationError: A bucket's name or `INDEX_CODES` is not set, or names no index of B3.
         UnexpectedEvent: *event* has no `scheduled_at`.
         ClientError: S3 refused.
     """
-    raw_bucket, index_codes = _settings(os.environ)
-    found = watch(boto3.client("s3", config=_CONFIG), raw_bucket, index_codes, _moment(event)).as_fields()
+    raw_bucket, refined_bucket, index_codes = _settings(os.environ)
+    s3 = boto3.client("s3", config=_CONFIG)
+    found = watch(s3, raw_bucket, refined_bucket, index_codes, _moment(event)).as_fields()
     log.info("looked", extra=found)
     return found
 
 
-def watch(s3: Any, raw_bucket: str, index_codes: Sequence[str], moment: dt.datetime) -> Watched:
-    """Return what *raw_bucket* lacks at *moment*.
+def watch(s3: Any, raw_bucket: str, refined_bucket: str, index_codes: Sequence[str], moment: dt.datetime) -> Watched:
+    """Return what the two buckets lack at *moment*.
 
     Args:
-        s3: A boto3 S3 client that may list the bucket.
-        raw_bucket: Its name.
+        s3: A boto3 S3 client that may list the buckets.
+        raw_bucket: Where sessions are stored.
+        refined_bucket: Where the receipts of their runs are.
         index_codes: The indexes that are collected.
         moment: Aware; before 20:00 in São Paulo the session of the day before is looked for.
     """
@@ -83,7 +103,8 @@ def watch(s3: Any, raw_bucket: str, index_codes: Sequence[str], moment: dt.datet
     return Watched(
         session_date,
         missing,
-        _quarantined(s3, raw_bucket, moment - QUARANTINE_LOOK_BACK),
+        tuple(_unrefined(s3, raw_bucket, refined_bucket, index_codes, moment)),
+        _quarantined(s3, raw_bucket, moment - LOOK_BACK),
         (REVIEW_BY - date_in_sao_paulo(moment)).days,
     )
 
@@ -92,6 +113,35 @@ def _is_there(s3: Any, bucket: str, key: str) -> bool:
     # A listing, not a HEAD: it needs no right to read an object.
     answer = s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)
     return any(item["Key"] == key for item in answer.get("Contents", ()))
+
+
+def _unrefined(
+    s3: Any, raw_bucket: str, refined_bucket: str, index_codes: Sequence[str], moment: dt.datetime
+) -> Iterator[str]:
+    """Yield what has no receipt of the version that is stored: of the watched indexes, and of the market."""
+    since = date_in_sao_paulo(moment) - LOOK_BACK
+    places = [(raw_index_prefix(code), receipts_index_prefix(code)) for code in index_codes]
+    for raw_prefix, receipts_prefix in (*places, (RAW_TRADING_PREFIX, DATED_TRADING_RECEIPTS_PREFIX)):
+        receipts = {item["Key"] for item in _listed(s3, refined_bucket, receipts_prefix, since)}
+        for item in _listed(s3, raw_bucket, raw_prefix, since):
+            receipt = _receipt_of(item["Key"], item["ETag"].strip('"'))
+            if receipt and receipt.key not in receipts and item["LastModified"] <= moment - REFINED_WITHIN:
+                yield str(receipt.session if isinstance(receipt, Receipt) else receipt.day)
+
+
+def _receipt_of(raw_key: str, version: str) -> Receipt | TradingReceipt | None:
+    """Return the receipt that the object at *raw_key* is to have, None if it is no session and no trading day."""
+    try:
+        if raw_key.startswith(RAW_TRADING_PREFIX):
+            return TradingReceipt(TradingDay.from_raw_key(raw_key), version)
+        return Receipt(Session.from_raw_key(raw_key), version)
+    except UnexpectedEvent:
+        return None
+
+
+def _listed(s3: Any, bucket: str, prefix: str, since: dt.date) -> Iterator[Mapping[str, Any]]:
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, StartAfter=f"{prefix}{since}")
+    return (item for page in pages for item in page.get("Contents", ()))
 
 
 def _quarantined(s3: Any, bucket: str, since: dt.datetime) -> int:
@@ -111,12 +161,13 @@ def _moment(event: Mapping[str, Any]) -> dt.datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
-def _settings(environ: Mapping[str, str]) -> tuple[str, list[str]]:
-    names = ("RAW_BUCKET_NAME", "INDEX_CODES")
+def _settings(environ: Mapping[str, str]) -> tuple[str, str, list[str]]:
+    names = ("RAW_BUCKET_NAME", "REFINED_BUCKET_NAME", "INDEX_CODES")
     missing = [name for name in names if not environ.get(name)]
     if missing:
         raise ConfigurationError(f"The function's environment lacks {', '.join(missing)}; deploy the template again.")
     try:
-        return environ[names[0]], [require_index_code(code.strip()) for code in environ[names[1]].split(",")]
+        index_codes = [require_index_code(code.strip()) for code in environ[names[2]].split(",")]
     except InvalidRequest as error:
         raise ConfigurationError(f"INDEX_CODES: {error} Deploy with --parameter IndexCodes=IBOV.") from error
+    return environ[names[0]], environ[names[1]], index_codes

@@ -121,6 +121,7 @@ ALLOWED: list[tuple[str, str, Call]] = [
     ("RefineRole", "deletes a row", s3("delete_object", REFINED, f"portfolio/{SESSION}/ticker=TRYO3/x")),
     ("RefineRole", "reads the table", glue("get_table", DatabaseName="bovespa", Name="portfolio")),
     ("WatchRole", "lists raw", s3("list_objects_v2", RAW, Prefix="quarantine/")),
+    ("WatchRole", "lists refined", s3("list_objects_v2", REFINED, Prefix="receipts/")),
     ("AnalystAccess", "lists refined", s3("list_objects_v2", REFINED, Prefix="portfolio/")),
     (
         "AnalystAccess",
@@ -178,7 +179,7 @@ REFUSED: list[tuple[str, str, Call]] = [
     ),
     ("WatchRole", "reads a session", s3("get_object", RAW, RAW_KEY)),
     ("WatchRole", "writes", s3("put_object", RAW, RAW_KEY, Body=b"")),
-    ("WatchRole", "lists refined", s3("list_objects_v2", REFINED)),
+    ("WatchRole", "reads a row", s3("get_object", REFINED, f"portfolio/{SESSION}/ticker=TRYO3/x")),
     ("AnalystAccess", "reads raw", s3("get_object", RAW, RAW_KEY)),
     ("AnalystAccess", "lists raw", s3("list_objects_v2", RAW)),
     ("AnalystAccess", "writes rows", s3("put_object", REFINED, f"portfolio/{SESSION}/ticker=TRYO3/x", Body=b"")),
@@ -268,7 +269,7 @@ def test_the_watch_looks_as_its_own_role(pipeline: Pipeline) -> None:
     )
     found = json.loads(answer["Payload"].read())
     assert "FunctionError" not in answer, found
-    assert (found["session_date"], found["missing"]) == ("1999-01-04", ["IBOV"])
+    assert (found["session_date"], found["missing"], found["unrefined"]) == ("1999-01-04", ["IBOV"], [])
 
 
 def test_the_api_reads_its_secret_with_its_own_rights(

@@ -21,7 +21,7 @@ from tests.conftest import PROJECT
 SOURCE = read(TEMPLATE.read_text(encoding="utf-8"))
 RESOURCES: dict[str, Any] = SOURCE["Resources"]
 RUNBOOK = (PROJECT / "docs" / "runbook.md").read_text(encoding="utf-8")
-FIELDS = Watched(dt.date(2025, 2, 3), ("IBOV",), 2, 30).as_fields()
+FIELDS = Watched(dt.date(2025, 2, 3), ("IBOV",), ("IBOV/2025-01-31",), 2, 30).as_fields()
 
 
 def of_type(kind: str) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def test_every_alarm_has_its_paragraph_in_the_runbook_and_none_is_left_over() ->
             break
         paragraphs.append(text.strip("`"))
     assert sorted(paragraphs) == sorted(deployed)
-    assert len(deployed) == 8
+    assert len(deployed) == 9
 
 
 @pytest.mark.parametrize("name", ALARMS)
@@ -176,7 +176,7 @@ def test_a_call_that_does_not_say_when_is_an_error(event: dict[str, Any]) -> Non
 @pytest.mark.parametrize("codes", ["", "ibov", "IBOV,XXXX"])
 def test_indexes_that_b3_does_not_have_are_an_error(codes: str) -> None:
     with pytest.raises(ConfigurationError, match="INDEX_CODES"):
-        watch._settings({"RAW_BUCKET_NAME": "raw", "INDEX_CODES": codes})
+        watch._settings({"RAW_BUCKET_NAME": "raw", "REFINED_BUCKET_NAME": "refined", "INDEX_CODES": codes})
 
 
 def test_the_calendar_is_reviewed_within_what_it_is_compared_with() -> None:
