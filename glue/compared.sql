@@ -1,11 +1,12 @@
 -- View compared, in Spark SQL: every raw holding of the window, beside the ticker's row in the session before.
 --
 -- Input views
---   raw_holdings : raw rows of every stored session of the window, as B3 published them, and the names of their sector
+--   raw_holdings : raw rows of every session that is read, as B3 published them, and the names of their sector
 --              (index_code, session_date, ticker, company, share_class, corporate_event, listing_segment, sector_label,
 --               theoretical_quantity, participation_pct, total_theoretical_quantity, reductor, sector, subsector)
 --   calendar : one row a trading session of the window, stored or not
---              (index_code, session_date, session_number, is_stored, is_output, last_rebalance_date, next_rebalance_date)
+--              (index_code, session_date, session_number, is_stored, is_read, is_output, last_rebalance_date,
+--               next_rebalance_date)
 --
 -- A window of "21 sessions" is 21 trading sessions of B3's calendar, the current one included, of which the lake may
 -- hold fewer: session_number counts trading sessions, so RANGE 20 PRECEDING never reaches further back than that.

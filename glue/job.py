@@ -139,7 +139,7 @@ def _refine(spark: SparkSession, arguments: Arguments, planned: Plan, publisher:
     log.info(
         "refining",
         extra={
-            "sessions_read": len(planned.versions.sessions),
+            "sessions_read": len(planned.sessions_read),
             "sessions_written": len(planned.sessions),
             "sessions_gone": len(planned.sessions_gone),
             "trading_days_read": len(planned.trading_days_read),

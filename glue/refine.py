@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 _CALENDAR_DDL = (
-    "index_code string, session_date date, session_number int, is_stored boolean, is_output boolean, "
-    "last_rebalance_date date, next_rebalance_date date"
+    "index_code string, session_date date, session_number int, is_stored boolean, is_read boolean, "
+    "is_output boolean, last_rebalance_date date, next_rebalance_date date"
 )
 _MARKET_CALENDAR_DDL = (
     "session_date date, day_number int, is_stored boolean, follows_stored boolean, is_read boolean, is_output boolean"
@@ -73,7 +73,7 @@ def refine(
 
     Args:
         spark: The session.
-        raw_holdings: Rows of `HOLDINGS_DDL` of every stored session of the window.
+        raw_holdings: Rows of `HOLDINGS_DDL` of every session that is read.
         calendar: The trading sessions of the window.
         with_market: Whether `show_market` was called. Without it, what trading days say is null, and costs nothing.
         keep: Makes rows that are used more than once be computed once.

@@ -131,6 +131,11 @@ class Plan:
         return sorted(Session(day.index_code, day.session_date) for day in self.calendar if day.is_output)
 
     @cached_property
+    def sessions_read(self) -> list[Session]:
+        """The stored sessions on which something that is written can depend, in order."""
+        return sorted(Session(day.index_code, day.session_date) for day in self.calendar if day.is_read)
+
+    @cached_property
     def trading_days(self) -> list[TradingDay]:
         """The trading days to write, in order."""
         return [TradingDay(day.session_date) for day in self.market if day.is_output]

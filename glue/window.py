@@ -29,6 +29,8 @@ class CalendarDay:
     """Position among the trading sessions of the window; consecutive sessions differ by 1, gaps included."""
     is_stored: bool
     """Whether the lake holds a raw object for it."""
+    is_read: bool
+    """Whether what this run writes can depend on it."""
     is_output: bool
     """Whether this run writes it."""
     last_rebalance_date: dt.date
@@ -104,13 +106,16 @@ def plan_calendar(
         before = bisect_right(targets, position)
         return (before > 0 and position - targets[before - 1] < WINDOW_SESSIONS) or _is_reached(day, moved, open_days)
 
+    outputs = {day for position, day in enumerate(days) if day in held and is_touched(day, position)}
+    readers = [position for position, day in enumerate(days) if day in outputs]
     return [
         CalendarDay(
             index_code=index_code,
             session_date=day,
             session_number=position,
             is_stored=day in held,
-            is_output=day in held and is_touched(day, position),
+            is_read=day in held and _is_looked_at(position, readers),
+            is_output=day in outputs,
             last_rebalance_date=last_rebalance_on_or_before(day),
             next_rebalance_date=next_rebalance_after(day),
         )
@@ -141,22 +146,23 @@ def plan_market(
     outputs = {day for day in days if day in held and _is_reached(day, moved, open_days)}
     # A session on a closed date that is no trading day either looks at none, but reading for it does no harm.
     readers = [bisect_right(days, day) - 1 for day in sorted(outputs | written)]
-
-    def is_read(position: int) -> bool:
-        after = bisect_left(readers, position)
-        return after < len(readers) and readers[after] - position < WINDOW_SESSIONS
-
     return [
         MarketDay(
             session_date=day,
             day_number=position,
             is_stored=day in held,
             follows_stored=position > 0 and days[position - 1] in held,
-            is_read=day in held and is_read(position),
+            is_read=day in held and _is_looked_at(position, readers),
             is_output=day in outputs,
         )
         for position, day in enumerate(days)
     ]
+
+
+def _is_looked_at(position: int, readers: Sequence[int]) -> bool:
+    """Whether the window of one of *readers*, positions in order, holds *position*."""
+    after = bisect_left(readers, position)
+    return after < len(readers) and readers[after] - position < WINDOW_SESSIONS
 
 
 def _is_reached(day: dt.date, moved: Sequence[dt.date], open_days: Sequence[dt.date]) -> bool:

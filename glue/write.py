@@ -173,8 +173,7 @@ def _whole(rows: DataFrame, tasks: int, *keys: str) -> DataFrame:
 
 def _read_holdings(spark: SparkSession, bucket: str, plan: Plan) -> DataFrame:
     wanted = [
-        (session.index_code, session.session_date, version)
-        for session, version in sorted(plan.versions.sessions.items())
+        (session.index_code, session.session_date, plan.versions.sessions[session]) for session in plan.sessions_read
     ]
     rows = spark.createDataFrame(wanted, REQUESTED_DDL).mapInArrow(raw_reader(bucket), HOLDINGS_DDL)
     return rows.coalesce(1) if _is_small(plan) else rows

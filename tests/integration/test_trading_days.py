@@ -90,7 +90,7 @@ def test_a_close_from_before_a_corporate_action_is_no_price_of_the_shares_from_a
 
 def test_a_corporate_action_beyond_the_window_counts_in_no_run(quiet_lake: Lake) -> None:
     """The session before it is 21 before the last: a run over that one alone does not read it."""
-    index_code, split, ticker = "ICON", dt.date(2023, 10, 23), "QUIA3"
+    index_code, split, ticker = "ICON", dt.date(2019, 8, 2), "NASC3"
     days = [_away(split, sessions) for sessions in (-18, 0, 3)]
     contents = [synthetic_csv(index_code, day) for day in days]
     texts = [synthetic_cotahist(_away(split, -8))]

@@ -27,7 +27,7 @@ def test_the_newest_session_is_written_alone_and_reads_the_twenty_before_it() ->
     newest = DAYS[100]
     calendar = plan_calendar("IBOV", [newest], DAYS[:101])
     assert [day.session_date for day in calendar if day.is_output] == [newest]
-    assert [day.session_date for day in calendar if day.is_stored] == DAYS[80:101]
+    assert [day.session_date for day in calendar if day.is_read] == DAYS[80:101]
 
 
 def test_a_late_session_rewrites_the_later_ones_whose_window_it_enters() -> None:
@@ -94,6 +94,12 @@ def test_only_what_an_output_can_depend_on_is_read() -> None:
     """Two sessions far apart do not make a run read what lies between."""
     market = plan_market([], DAYS[:201], [DAYS[50], DAYS[200]])
     assert [day.session_date for day in market if day.is_read] == [*DAYS[30:51], *DAYS[180:201]]
+
+
+def test_only_sessions_that_a_written_one_can_depend_on_are_read() -> None:
+    calendar = plan_calendar("IBOV", [DAYS[50], DAYS[200]], DAYS[:300])
+    assert [day.session_date for day in calendar if day.is_output] == [*DAYS[50:71], *DAYS[200:221]]
+    assert [day.session_date for day in calendar if day.is_read] == [*DAYS[30:71], *DAYS[180:221]]
 
 
 def test_a_session_before_any_trading_day_reads_none() -> None:
