@@ -69,6 +69,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="import, queries, refining: sessions of the archive (default: %(default)s)",
     )
     parser.add_argument(
+        "--archives", type=count, default=1, help="refining: archives behind each median (default: %(default)s)"
+    )
+    parser.add_argument(
         "--again", type=count, default=3, help="queries: times to ask each again (default: %(default)s)"
     )
     parser.add_argument(
@@ -160,7 +163,9 @@ def measure(only: Collection[str], arguments: argparse.Namespace, progress: Prog
 def _measure_writing(only: Collection[str], arguments: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     if "refining" in only:
-        figures["refining"] = refining.measure(arguments.sessions, arguments.new, arguments.way or list(WAYS), progress)
+        figures["refining"] = refining.measure(
+            arguments.sessions, arguments.new, arguments.archives, arguments.way or list(WAYS), progress
+        )
     if "merging" in only:
         figures["merging"] = merging.measure(arguments.merged, progress)
     return figures

@@ -56,20 +56,32 @@ class Cost:
         return total(self.requests, "S3") / self.partitions
 
 
-def measure(sessions: int, times: int, ways: Collection[str], progress: Progress) -> dict[str, Any]:
+def measure(sessions: int, times: int, archives: int, ways: Collection[str], progress: Progress) -> dict[str, Any]:
     """Refine *sessions* by one run and *times* single ones after it, then write the same rows in each other of *ways*.
+
+    All of it happens *archives* times, each in a cloud of its own.
 
     Raises:
         DifferentRows: The tables are not the same, row for row.
         WayFailed: Another way could not write.
         EnvironmentNotMade: awswrangler could not be installed.
     """
+    rounds = [_measured(sessions, times, ways, progress) for _ in range(archives)]
+    return {
+        "sessions": sessions,
+        "rebuild": {way: [asdict(one[way][0]) for one in rounds] for way in rounds[0]},
+        # The first of the single ones is not counted: the first small run after a large one makes its classes.
+        "session": {way: [asdict(cost) for one in rounds for cost in one[way][2:]] for way in rounds[0]},
+    }
+
+
+def _measured(sessions: int, times: int, ways: Collection[str], progress: Progress) -> dict[str, list[Cost]]:
+    """What each way takes for the archive, then for each single session; one more of those than *times*."""
     with tempfile.TemporaryDirectory(prefix="bovespa-bench-") as name:
         folder = Path(name)
         log = folder / "requests"
         with running_cloud(requests_log=log) as cloud, no_events(cloud):
             days = trading_days_before(BEFORE, sessions)
-            # The first of the single ones is not counted: the first small run after a large one makes its classes.
             new = trading_days_after(days[-1], times + 1)
             ours = _ours(cloud, log, days, new)
             progress.say(f"{sessions} sessions refined by one run, {ours[0][0]:.0f} s")
@@ -85,14 +97,8 @@ def measure(sessions: int, times: int, ways: Collection[str], progress: Progress
                 progress.say(f"{sessions} sessions written with {way}, {found[way][0][0]:.0f} s")
                 rows = require_same_rows(cloud, table)
                 progress.say(f"{rows:,} rows written with {way} are the same")
-    costs = {
-        way: [asdict(Cost(*one, count)) for one, count in zip(each, partitions, strict=True)]
-        for way, each in found.items()
-    }
     return {
-        "sessions": sessions,
-        "rebuild": {way: each[:1] for way, each in costs.items()},
-        "session": {way: each[2:] for way, each in costs.items()},
+        way: [Cost(*one, count) for one, count in zip(each, partitions, strict=True)] for way, each in found.items()
     }
 
 
@@ -101,10 +107,10 @@ def show(figures: Mapping[str, Any]) -> None:
     titles = {"rebuild": f"{figures['sessions']} sessions written at once", "session": "One more session"}
     for name, title in titles.items():
         costs = _costs(figures, name)
-        ours = statistics.median(one.seconds for one in costs[OURS])
+        ours = _median_s(costs[OURS])
         rows, kinds = [], []
         for way, found in costs.items():
-            seconds = statistics.median(one.seconds for one in found)
+            seconds = _median_s(found)
             # What it sends hardly varies, and the middle one's kinds fit each other.
             middle = sorted(found, key=lambda one: one.requests_a_partition)[len(found) // 2]
             rows.append(
@@ -130,11 +136,12 @@ def targets(figures: Mapping[str, Any]) -> list[Target]:
         *(
             Target(
                 f"{figures['sessions']} sessions refined, beside awswrangler writing them",
-                rebuild[OURS][0].seconds / one.seconds,
+                _median_s(rebuild[OURS]) / _median_s(found),
                 "times",
                 1,
             )
-            for one in rebuild.get("awswrangler", ())
+            for way, found in rebuild.items()
+            if way == "awswrangler"
         ),
         *(
             Target(
@@ -146,6 +153,10 @@ def targets(figures: Mapping[str, Any]) -> list[Target]:
             for name, found in (("all at once", rebuild), ("one more session", session))
         ),
     ]
+
+
+def _median_s(costs: Collection[Cost]) -> float:
+    return statistics.median(one.seconds for one in costs)
 
 
 def _costs(figures: Mapping[str, Any], name: str) -> dict[str, list[Cost]]:

@@ -74,7 +74,7 @@ def _cost(seconds: float, puts: int) -> dict[str, Any]:
 
 
 def test_a_rebuild_that_takes_longer_or_asks_too_often_is_missed(capsys: pytest.CaptureFixture[str]) -> None:
-    rebuild = {refining.OURS: [_cost(10, 270)], "awswrangler": [_cost(8, 180)]}
+    rebuild = {refining.OURS: [_cost(seconds, 270) for seconds in (99, 10, 9)], "awswrangler": [_cost(8, 180)] * 3}
     session = {refining.OURS: [_cost(4, 271), _cost(3, 280), _cost(2, 90)], "awswrangler": [_cost(1, 180)] * 3}
     figures = {"sessions": 1, "rebuild": rebuild, "session": session}
     found = refining.targets(figures)
