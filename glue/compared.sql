@@ -97,5 +97,5 @@ SELECT
             PARTITION BY index_code, ticker ORDER BY session_number RANGE BETWEEN 20 PRECEDING AND CURRENT ROW
         ),
         action -> action.previous_session_number >= session_number - 20
-    ) AS corporate_actions
+    ) AS actions_in_window
 FROM changed

@@ -32,7 +32,7 @@ WITH valued AS (
         CASE
             WHEN closes.is_stored
                 AND NOT EXISTS(
-                    refined.corporate_actions, action -> action.session_date > closes.last_close.session_date
+                    refined.actions_in_window, action -> action.session_date > closes.last_close.session_date
                 )
                 THEN CAST(
                     closes.last_close.price_brl * CAST(refined.theoretical_quantity AS DECIMAL(18, 0))
@@ -45,7 +45,7 @@ WITH valued AS (
                 CASE
                     WHEN
                         EXISTS(
-                            refined.corporate_actions,
+                            refined.actions_in_window,
                             action -> action.session_date > closes.close_before.session_date
                                 AND action.session_date < refined.session_date
                         ) THEN NULL

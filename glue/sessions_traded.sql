@@ -35,7 +35,7 @@ valued_before AS (
         CASE
             WHEN
                 NOT EXISTS(
-                    compared.corporate_actions,
+                    compared.actions_in_window,
                     action -> action.session_date > closes.last_close.session_date
                         AND action.previous_session_number >= summed.session_number - 20
                 )

@@ -67,5 +67,5 @@ SELECT
     END AS participation_level,
     -- For holdings_traded.sql; not columns of the table.
     session_number,
-    corporate_actions
+    actions_in_window
 FROM written

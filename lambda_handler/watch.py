@@ -17,7 +17,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from bovespa.calendar import REVIEW_BY
+from bovespa.calendar import REVIEW_BY, trading_days, trading_days_before
 from bovespa.clock import date_in_sao_paulo, last_finished_session
 from bovespa.errors import ConfigurationError, InvalidRequest, UnexpectedEvent
 from bovespa.indexes import require_index_code
@@ -53,6 +53,8 @@ class Watched:
     """The session that must be there: the last one that is over."""
     missing: tuple[str, ...]
     """Index codes of which the raw bucket has no object of that session."""
+    missing_trading_days: tuple[dt.date, ...]
+    """Trading days of the last seven that are not stored, before that session and after the first that ever was."""
     unrefined: tuple[str, ...]
     """Sessions and trading days of the last seven days that were stored an hour ago and of which no run is over."""
     quarantined_files: int
@@ -66,6 +68,8 @@ class Watched:
             "session_date": str(self.session_date),
             "missing_sessions": len(self.missing),
             "missing": list(self.missing),
+            "missing_trading_days": len(self.missing_trading_days),
+            "missing_days": [str(day) for day in self.missing_trading_days],
             "unrefined_sessions": len(self.unrefined),
             "unrefined": list(self.unrefined),
             "quarantined_files": self.quarantined_files,
@@ -103,6 +107,7 @@ def watch(s3: Any, raw_bucket: str, refined_bucket: str, index_codes: Sequence[s
     return Watched(
         session_date,
         missing,
+        tuple(_missing_trading_days(s3, raw_bucket, moment)),
         tuple(_unrefined(s3, raw_bucket, refined_bucket, index_codes, moment)),
         _quarantined(s3, raw_bucket, moment - LOOK_BACK),
         (REVIEW_BY - date_in_sao_paulo(moment)).days,
@@ -113,6 +118,20 @@ def _is_there(s3: Any, bucket: str, key: str) -> bool:
     # A listing, not a HEAD: it needs no right to read an object.
     answer = s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)
     return any(item["Key"] == key for item in answer.get("Contents", ()))
+
+
+def _missing_trading_days(s3: Any, bucket: str, moment: dt.datetime) -> Iterator[dt.date]:
+    """Yield those that B3 has had an evening for, unless nobody collects any: B3 offers each for long."""
+    answer = s3.list_objects_v2(Bucket=bucket, Prefix=RAW_TRADING_PREFIX, MaxKeys=1)
+    first = [item["Key"] for item in answer.get("Contents", ())]
+    if not first:
+        return
+    since = date_in_sao_paulo(moment) - LOOK_BACK
+    stored = {item["Key"] for item in _listed(s3, bucket, RAW_TRADING_PREFIX, since)}
+    for day in trading_days(since, trading_days_before(last_finished_session(moment), 1)[0]):
+        key = TradingDay(day).raw_key
+        if key > first[0] and key not in stored:
+            yield day
 
 
 def _unrefined(

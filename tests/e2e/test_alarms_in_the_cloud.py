@@ -13,6 +13,7 @@ from tests.until import until
 
 NUMBERS = {
     "MissingSessions": ("bovespa-session-missing", 1, 0),
+    "MissingTradingDays": ("bovespa-trading-day-missing", 1, 0),
     "UnrefinedSessions": ("bovespa-session-unrefined", 1, 0),
     "QuarantinedFiles": ("bovespa-file-refused", 2, 0),
     "CalendarDaysLeft": ("bovespa-calendar-outdated", 29, 30),
@@ -70,7 +71,7 @@ def test_a_number_of_the_watch_rings_its_alarm_and_is_told(
 def test_every_alarm_tells_the_topic(pipeline: Pipeline, told: list[dict[str, Any]]) -> None:
     cloudwatch = pipeline.cloud.client("cloudwatch")
     names = [one["AlarmName"] for one in cloudwatch.describe_alarms()["MetricAlarms"]]
-    assert len(names) == 8
+    assert len(names) == 9
     for name in names:
         cloudwatch.set_alarm_state(AlarmName=name, StateValue="OK", StateReason="a test begins")
         cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="a test")

@@ -39,7 +39,7 @@ def test_indexes_without_their_session_are_named(s3: Any, raw_bucket: str, refin
     put(s3, raw_bucket, Session("IBOV", DAY).raw_key, Session("IBBC", dt.date(2025, 2, 27)).raw_key)
     put(s3, raw_bucket, TradingDay(DAY).raw_key, f"{Session('UTIL', DAY).raw_key}.part")
     found = watch(s3, raw_bucket, refined_bucket, ["IBOV", "IBBC", "UTIL"], EVENING)
-    assert found == Watched(DAY, ("IBBC", "UTIL"), (), 0, DAYS_LEFT)
+    assert found == Watched(DAY, ("IBBC", "UTIL"), (), (), 0, DAYS_LEFT)
     assert found.as_fields()["missing_sessions"] == 2
 
 
@@ -59,6 +59,21 @@ def test_on_days_without_trading_the_last_session_is_looked_for(
     put(s3, raw_bucket, Session("IBOV", session_date).raw_key)
     found = watch(s3, raw_bucket, refined_bucket, ["IBOV"], moment)
     assert (found.session_date, found.missing) == (session_date, ())
+
+
+def test_trading_days_that_lack_between_those_that_are_there_are_named_an_evening_later(
+    s3: Any, raw_bucket: str, refined_bucket: str
+) -> None:
+    assert watch(s3, raw_bucket, refined_bucket, [], EVENING).missing_trading_days == (), "nobody collects any"
+    # Without the 25th, nor the 27th, nor the session's own day, nor any before the first.
+    put(s3, raw_bucket, *(TradingDay(dt.date(2025, 2, day)).raw_key for day in (24, 26)))
+    found = watch(s3, raw_bucket, refined_bucket, [], EVENING)
+    assert found.missing_trading_days == (dt.date(2025, 2, 25), dt.date(2025, 2, 27))
+    assert (found.as_fields()["missing_trading_days"], found.as_fields()["missing_days"][0]) == (2, "2025-02-25")
+    # Carnival lies between; of days more than a week ago the doctor tells.
+    after_carnival = dt.datetime(2025, 3, 6, 23, tzinfo=dt.UTC)
+    found = watch(s3, raw_bucket, refined_bucket, [], after_carnival)
+    assert found.missing_trading_days == (dt.date(2025, 2, 27), DAY, AFTER_CARNIVAL)
 
 
 def test_what_is_stored_for_an_hour_without_a_receipt_of_its_version_is_named(
