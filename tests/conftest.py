@@ -23,9 +23,6 @@ RECORDINGS = PROJECT.parent / "shared" / "b3"
 TOGETHER = {
     # `up` tells where it is in one file of the checkout.
     "tests/e2e/test_readme.py": "tests/e2e/test_local_commands.py",
-    # One lake of a whole history, which takes longest to make.
-    "tests/e2e/test_recorded_sessions.py": "tests/e2e/test_named_queries.py",
-    "tests/e2e/test_recorded_trading_days.py": "tests/e2e/test_named_queries.py",
 }
 """Modules that run in the process of another one, when tests run in several."""
 

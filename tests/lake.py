@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.runs import no_events
 from bovespa.cotahist import CotahistReader
 from bovespa.cotahist_archive import open_cotahist
 from bovespa.layout import (
@@ -25,7 +22,7 @@ from bovespa.portfolio_csv import parse_csv
 from bovespa.records import Provenance
 from bovespa.source_files import SourceFile
 from local.athena import Answer, ask
-from local.cloud import Cloud, running_cloud
+from local.cloud import Cloud
 from s3_bucket_manager.manager import RawStore
 from s3_bucket_manager.trading_store import TradingStore
 from tests.until import until
@@ -183,13 +180,6 @@ class Lake:
             for start in range(0, len(values), _DELETED_AT_ONCE):
                 some = values[start : start + _DELETED_AT_ONCE]
                 assert not glue.batch_delete_partition(**table, PartitionsToDelete=some).get("Errors")
-
-
-@contextlib.contextmanager
-def quiet_lake() -> Iterator[Lake]:
-    """A lake of its own whose raw bucket tells nobody what arrives: the test starts the runs."""
-    with running_cloud() as cloud, no_events(cloud):
-        yield Lake(cloud)
 
 
 def sha256(content: bytes) -> str:

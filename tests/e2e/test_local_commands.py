@@ -308,6 +308,6 @@ def test_the_demo_ends_with_the_rows_of_athena(demo: Demo) -> None:
 
 
 def test_the_demo_takes_recorded_sessions_of_both_views_to_sql(recordings: Path, demo: Demo) -> None:
-    """All 54, of every index, take minutes this way; `test_recorded_sessions.py` has them in one run."""
+    """All 54, of every index, take minutes this way; `test_whole_history.py` has them in one run."""
     recorded = [reckoning.read((recordings / "sessions" / name).read_bytes()) for name in recorded_names()]
     assert {(file.index_code, str(file.session_date)) for file in recorded} <= demo.found().keys()
