@@ -69,6 +69,7 @@ def running_pipeline(
     port: int = 0,
     today: dt.date | None = None,
     faults: bool = False,
+    seeding: bool = False,
     users: Mapping[str, str] | None = None,
     settings: Mapping[str, str] | None = None,
     api_temp_dir: Path | None = None,
@@ -84,6 +85,7 @@ def running_pipeline(
         port: The API's loopback port; 0 takes a free one.
         today: The stand-in's day.
         faults: Whether the cloud's calls can be spoiled (`local.cloud_faults`).
+        seeding: Whether many objects and partitions can be put by one call (`local.seeding`).
         users: More users beside the demo user, name to password.
         settings: Of the API, by their variables, where they are not to be the defaults.
         api_temp_dir: Where the API's process has its temporary files; None leaves it to the system.
@@ -98,7 +100,7 @@ def running_pipeline(
     if port:
         _require_free(port)
     with contextlib.ExitStack() as stack:
-        cloud = stack.enter_context(running_cloud(data=data, faults=faults, warm=warm))
+        cloud = stack.enter_context(running_cloud(data=data, faults=faults, seeding=seeding, warm=warm))
         report(f"cloud at {cloud.endpoint_url}, stack deployed")
         stand_in = stack.enter_context(running_stand_in(sessions, today=today, cotahist=cotahist))
         report(f"B3's stand-in at {stand_in.url}")

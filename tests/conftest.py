@@ -82,7 +82,7 @@ def recordings() -> Path:
 @pytest.fixture(scope="session")
 def pipeline() -> Iterator[Pipeline]:
     """The whole pipeline over synthetic sessions, one for the test run. Each test has an index of its own in it."""
-    with running_pipeline(faults=True) as running:
+    with running_pipeline(faults=True, seeding=True) as running:
         yield running
 
 
@@ -93,12 +93,18 @@ def lake(pipeline: Pipeline) -> Lake:
 
 
 @pytest.fixture(scope="module")
-def quiet_lake(lake: Lake) -> Iterator[Lake]:
-    """The same lake, empty for the module, and with a raw bucket that tells nobody what arrives: tests start the runs.
+def empty_lake(lake: Lake) -> Iterator[Lake]:
+    """The same lake, empty for the module.
 
     Not a lake of its own: its Spark alone would cost as much as six runs.
     """
     lake.empty()
-    with no_events(lake.cloud):
-        yield lake
-        lake.empty()
+    yield lake
+    lake.empty()
+
+
+@pytest.fixture(scope="module")
+def quiet_lake(empty_lake: Lake) -> Iterator[Lake]:
+    """The same, with a raw bucket that tells nobody what arrives: tests start the runs."""
+    with no_events(empty_lake.cloud):
+        yield empty_lake

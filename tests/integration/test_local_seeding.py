@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from benchmarks.raw_sessions import INDEX_CODE, store_raw
-from benchmarks.runs import no_events, run
+from benchmarks.runs import run
 from benchmarks.seeded_history import seed_history
 from bovespa.calendar import trading_days_before
 from bovespa.layout import Session
@@ -18,15 +17,15 @@ from glue.lake import list_objects
 from local.athena import ask
 from local.cloud import Cloud, running_cloud
 from local.seeding import NotSeeded, seed_objects, seed_partitions
+from tests.lake import Lake
 
 LIKE, NEXT = dt.date(2024, 1, 3), dt.date(2024, 1, 4)
 MANY = 100_000
 
 
 @pytest.fixture(scope="module")
-def cloud() -> Iterator[Cloud]:
-    with running_cloud(seeding=True) as running, no_events(running):
-        yield running
+def cloud(quiet_lake: Lake) -> Cloud:
+    return quiet_lake.cloud
 
 
 def keys(s3: Any, bucket: str, prefix: str = "", **arguments: Any) -> list[str]:
