@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -19,7 +18,6 @@ from PIL import Image
 
 from bovespa.portfolio import View
 from bovespa.portfolio_csv import file_name
-from local.cloud import running_cloud
 from local.notebook_lake import LakeNotFilled, fill, write_synthetic_trading_days
 from local.notebook_pages import figures, printed
 from local.synthetic import synthetic_csv
@@ -89,7 +87,7 @@ def scratch(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def executed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executed]:
+def executed(empty_lake: Lake, tmp_path_factory: pytest.TempPathFactory) -> Executed:
     sessions, folder = tmp_path_factory.mktemp("sessions"), tmp_path_factory.mktemp("pages")
     for day in (*DAYS, LAST):
         view = View.CODE if day == LAST else View.SECTOR
@@ -100,11 +98,10 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executed]:
     without.cells[1].source = f'INDEX_CODE = "IBOV"\nSESSION_DATE = "{DAYS[-2]}"'
     paths.append(sessions / f"{WITHOUT_TRADING_DAY}.ipynb")
     nbformat().write(without, paths[-1])
-    with running_cloud() as cloud:
-        assert fill(cloud, sessions, lambda _line: None) == len(DAYS) + 1
-        answer = notebooks("--running", "--out", folder, *paths, AWS_ENDPOINT_URL=cloud.endpoint_url)
-        assert answer.returncode == 0, answer.stderr
-        yield Executed(Lake(cloud), folder, answer.stdout)
+    assert fill(empty_lake.cloud, sessions, lambda _line: None) == len(DAYS) + 1
+    answer = notebooks("--running", "--out", folder, *paths, AWS_ENDPOINT_URL=empty_lake.cloud.endpoint_url)
+    assert answer.returncode == 0, answer.stderr
+    return Executed(empty_lake, folder, answer.stdout)
 
 
 def test_every_figure_is_there_and_can_be_read(executed: Executed) -> None:
