@@ -6,7 +6,6 @@ import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import boto3
 import botocore.loaders
@@ -18,26 +17,6 @@ from tests.lake import Lake
 
 PROJECT = Path(__file__).resolve().parent.parent
 RECORDINGS = PROJECT.parent / "shared" / "b3"
-
-
-TOGETHER = {
-    # `up` tells where it is in one file of the checkout.
-    "tests/e2e/test_readme.py": "tests/e2e/test_local_commands.py",
-}
-"""Modules that run in the process of another one, when tests run in several."""
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Deal out whole modules: their tests share fixtures, and some build on the one before."""
-    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - only where tests run in several processes
-
-    class Modules(LoadScopeScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            module = nodeid.partition("::")[0]
-            return TOGETHER.get(module, module)
-
-    return Modules(config, log)
 
 
 @pytest.fixture(autouse=True)

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import datetime as dt
 import json
 import os
-import signal
-import socket
-import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
 from bovespa.portfolio_csv import parse_csv
 from infrastructure.athena_queries import named_queries
@@ -29,8 +23,6 @@ from local.synthetic import synthetic_csv
 from tests import reckoning
 from tests.conftest import PROJECT, RECORDINGS
 from tests.lake import Lake
-from tests.processes import commands, descendants
-from tests.until import until
 
 
 def environment(**extra: str) -> dict[str, str]:
@@ -49,135 +41,6 @@ def local(*arguments: str, environ: dict[str, str] | None = None) -> subprocess.
         timeout=500,
         check=False,
     )
-
-
-@contextlib.contextmanager
-def running_up(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
-    """`python -m local up --json`, ready."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "local", "up", "--json", *arguments],
-        cwd=PROJECT,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line, process.communicate()[1]
-        yield process, json.loads(line)
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
-
-
-def token(up: dict[str, Any]) -> dict[str, str]:
-    body = {"username": up["username"], "password": up["password"]}
-    answer = requests.post(f"{up['api']}/login", json=body, timeout=30)
-    assert answer.status_code == 200, answer.text
-    return {"Authorization": f"Bearer {answer.json()['access_token']}"}
-
-
-def test_what_up_stored_survives_a_restart_and_the_stand_in_can_be_told(tmp_path: Path) -> None:
-    data = str(tmp_path / "data")
-    with running_up("--data", data, "--today", "2025-02-03") as (process, up):
-        assert set(up) == {"api", "b3", "aws", "username", "password", "environment"}
-        first = requests.get(f"{up['api']}/bovespaDay?index=UTIL", headers=token(up), timeout=60).json()
-        assert (first["status"], first["session_date"]) == ("stored", "2025-02-03")
-        state_url = "/sessions/UTIL/2025-02-03"
-        headers = token(up)
-
-        def is_refined() -> bool:
-            answer = requests.get(f"{up['api']}{state_url}", headers=headers, timeout=30).json()
-            assert answer["state"] in ("stored", "refining", "refined"), answer
-            return answer["state"] == "refined"
-
-        until(is_refined, timeout_s=120, every_s=0.2)
-        # Cloud, Lambda, Spark and API: whatever it started, directly or not.
-        started = descendants(process.pid)
-        assert any("local.spark_worker" in command for command in started.values())
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0
-        assert {pid: command for pid, command in commands().items() if started.get(pid) == command} == {}
-
-    with running_up("--data", data, "--today", "2025-02-03") as (_, up):
-        headers = token(up)
-        assert requests.get(f"{up['api']}{state_url}", headers=headers, timeout=30).json()["state"] == "refined"
-        again = requests.get(f"{up['api']}/bovespaDay?index=UTIL", headers=headers, timeout=60).json()
-        assert (again["status"], again["source_sha256"]) == ("unchanged", first["source_sha256"])
-        sql = "SELECT COUNT(*) AS holdings, SUM(theoretical_quantity) AS quantity FROM portfolio"
-        answer = local("query", sql, "--json", environ=environment(**up["environment"]))
-        assert answer.returncode == 0, answer.stderr
-        (row,) = json.loads(answer.stdout)["rows"]
-        assert (row["holdings"], int(row["quantity"])) == (first["rows"], first["total_theoretical_quantity"])
-        table = local("query", "SELECT ticker, participation_pct FROM portfolio ORDER BY 2 DESC, 1 LIMIT 2")
-        assert table.returncode == 0, table.stderr
-        assert "participation_pct" in table.stdout, "without variables, the query finds the cloud that is up"
-        assert_a_shell_gets_the_variables_from_the_file(up["environment"])
-        refused = local("query", "SELECT nothing FROM portfolio", environ=environment(**up["environment"]))
-        assert refused.returncode == 1
-        assert refused.stderr.startswith("error: Athena: ")
-        assert "Traceback" not in refused.stderr
-        assert_the_stand_in_can_be_told_its_day_and_its_faults(up)
-
-
-def assert_a_shell_gets_the_variables_from_the_file(variables: dict[str, str]) -> None:
-    assert stat.S_IMODE((PROJECT / ".local" / "running.env").stat().st_mode) == 0o600
-    script = '. .local/running.env && exec "$0" -c "import json, os; print(json.dumps(dict(os.environ)))"'
-    answer = subprocess.run(
-        ["sh", "-c", script, sys.executable],  # noqa: S607 - whichever shell the reader has
-        cwd=PROJECT,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert variables.items() <= json.loads(answer.stdout).items()
-
-
-def assert_the_stand_in_can_be_told_its_day_and_its_faults(up: dict[str, Any]) -> None:
-    change = {"today": "2025-02-22", "faults": [{"fault": "http_520", "on": ["page"]}]}
-    assert requests.put(f"{up['b3']}/_stand_in", json=change, timeout=10).ok
-    answer = requests.get(f"{up['api']}/bovespaDay", headers=token(up), timeout=60).json()
-    assert (answer["session_date"], answer["way"]) == ("2025-02-24", "https")
-    assert requests.put(f"{up['b3']}/_stand_in", json={"faults": []}, timeout=10).ok
-    answer = requests.get(f"{up['api']}/bovespaDay", headers=token(up), timeout=60).json()
-    assert (answer["session_date"], answer["way"]) == ("2025-02-24", "browser")
-
-
-def test_up_ends_at_once_where_its_port_is_somebody_else_s() -> None:
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        port = other.getsockname()[1]
-        answer = local("up", "--port", str(port))
-    assert (answer.returncode, answer.stdout) == (2, "")
-    assert answer.stderr.startswith(f"error: Port {port} cannot be had (")
-    assert "--port" in answer.stderr
-    assert "stack deployed" not in answer.stderr
-
-
-@pytest.mark.parametrize(
-    ("option", "value", "said"),
-    [
-        ("--port", "eighty", "'eighty' is not a port"),
-        ("--port", "65536", "'65536' is not a port"),
-        ("--today", "2025-13-01", "'2025-13-01' is not a date like 2025-02-22"),
-    ],
-)
-def test_up_says_what_it_does_not_understand(option: str, value: str, said: str) -> None:
-    answer = local("up", option, value)
-    assert (answer.returncode, answer.stdout) == (2, "")
-    assert said in answer.stderr
-
-
-@pytest.mark.parametrize("arguments", [["SELECT 1"], ["todays_portfolio"], ["--list"]])
-def test_a_query_without_a_cloud_says_what_to_do(arguments: list[str]) -> None:
-    answer = local("query", *arguments)
-    assert answer.returncode == 2
-    assert "python -m local up" in answer.stderr
 
 
 def test_named_queries_are_listed_and_answer_by_name(pipeline: Pipeline) -> None:
