@@ -69,11 +69,6 @@ def finished_run(lake: Lake, name: str, **arguments: str) -> dict[str, Any]:
     return finished
 
 
-def run_script(lake: Lake, role: str, script: str, **arguments: str) -> dict[str, Any]:
-    """Run *script* as a Glue Spark job of its own and return the finished run."""
-    return finished_run(lake, new_job(lake, role, script), **arguments)
-
-
 def written(lake: Lake, name: str) -> str:
     """What the last run of the job *name* wrote."""
     body: bytes = lake.cloud.client("s3").get_object(Bucket=lake.refined, Key=f"contract/{name}.out")["Body"].read()
@@ -81,57 +76,57 @@ def written(lake: Lake, name: str) -> str:
 
 
 SCRIPT = """
-    import sys
-    import boto3
-    from pyspark.sql import SparkSession
-
-    options = dict(zip(sys.argv[1::2], sys.argv[2::2]))
-    spark = SparkSession.builder.getOrCreate()
-    answer = f"{spark.version} {spark.range(7).selectExpr('sum(id * id)').first()[0]} {options['--word']}"
-    boto3.client("s3").put_object(Bucket=options["--bucket"], Key=options["--key"], Body=answer.encode())
-"""
-
-
-UNTIDY = """
     import os
     import sys
     import boto3
     from pyspark.sql import SparkSession
 
     options = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+    if options["--end"] == "die":
+        os._exit(9)
     spark = SparkSession.builder.getOrCreate()
-    views = [table.name for table in spark.catalog.listTables()]
-    answer = f"{os.getpid()} {spark.conf.get('spark.sql.shuffle.partitions')} {views}"
+    if options["--end"] == "raise":
+        views = [table.name for table in spark.catalog.listTables()]
+        answer = f"{os.getpid()} {spark.conf.get('spark.sql.shuffle.partitions')} {views}"
+    else:
+        answer = f"{spark.version} {spark.range(7).selectExpr('sum(id * id)').first()[0]} {options['--word']}"
     boto3.client("s3").put_object(Bucket=options["--bucket"], Key=options["--key"], Body=answer.encode())
-    spark.conf.set("spark.sql.shuffle.partitions", "7")
-    spark.range(3).cache().createOrReplaceTempView("left_over")
-    raise ValueError("in the middle")
+    if options["--end"] == "raise":
+        spark.conf.set("spark.sql.shuffle.partitions", "7")
+        spark.range(3).cache().createOrReplaceTempView("left_over")
+        raise ValueError("in the middle")
 """
+"""All in one, because for other code the local Glue starts another Spark."""
 
 
-# Each script below is other code, for which the local Glue starts another Spark: as few of them as tell everything.
+@pytest.fixture(scope="module")
+def job(lake: Lake, role: str) -> str:
+    """The name of a job of `SCRIPT`."""
+    return new_job(lake, role, SCRIPT)
+
+
 def test_a_script_that_raises_fails_its_run_with_the_reason_and_nothing_of_it_meets_the_next(
-    lake: Lake, role: str
+    lake: Lake, job: str
 ) -> None:
-    name, answers = new_job(lake, role, UNTIDY), []
+    answers = []
     for _ in range(2):
-        run = finished_run(lake, name)
+        run = finished_run(lake, job, end="raise")
         assert (run["JobRunState"], run["ErrorMessage"]) == ("FAILED", "ValueError: in the middle")
-        answers.append(written(lake, name).split(maxsplit=2))
+        answers.append(written(lake, job).split(maxsplit=2))
     (first, _, _), (second, partitions, views) = answers
     assert first == second, "a failure is no reason to start Spark again"
     assert (partitions, views) == ("200", "[]")
 
 
 def test_after_a_process_that_died_the_next_run_executes_its_script_in_spark_with_its_arguments(
-    lake: Lake, role: str
+    lake: Lake, job: str
 ) -> None:
-    run = run_script(lake, role, "import os; os._exit(9)")
+    run = finished_run(lake, job, end="die")
     assert run["JobRunState"] == "FAILED"
     assert "exit status 9" in run["ErrorMessage"]
-    run = run_script(lake, role, SCRIPT, word="aposentadoria")
+    run = finished_run(lake, job, end="well", word="aposentadoria")
     assert run["JobRunState"] == "SUCCEEDED", run["ErrorMessage"]
-    assert written(lake, run["JobName"]) == "3.5.6 91 aposentadoria"
+    assert written(lake, job) == "3.5.6 91 aposentadoria"
 
 
 def test_a_missing_script_fails_its_run(lake: Lake, role: str) -> None:
