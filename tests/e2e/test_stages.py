@@ -17,7 +17,7 @@ def test_the_stages_of_a_session_are_what_its_caller_has_waited(pipeline: Pipeli
     client = ApiClient(pipeline)
     # Three, because the emulator may lose what the function logs.
     for day in (3, 4, 5):
-        seen = until_visible(pipeline, client, Session("IBXL", dt.date(2025, 2, day)))
+        seen = until_visible(pipeline, client, Session("IVBX", dt.date(2025, 2, day)))
         if seen.stages_s is not None:
             break
     assert seen.stages_s is not None
