@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +37,7 @@ from bovespa.layout import (
 log = logging.getLogger(__name__)
 
 LOOK_BACK = dt.timedelta(days=7)
-"""How far back refused files and unrefined sessions count: an alarm that never ends is no alarm."""
+"""How far back anything but the last session counts: an alarm that never ends is no alarm."""
 
 REFINED_WITHIN = dt.timedelta(hours=1)
 """How long a stored session may wait for its run to be over; a run takes minutes, and may wait for others."""
@@ -104,11 +104,21 @@ def watch(s3: Any, raw_bucket: str, refined_bucket: str, index_codes: Sequence[s
     """
     session_date = last_finished_session(moment)
     missing = tuple(code for code in index_codes if not _is_there(s3, raw_bucket, Session(code, session_date).raw_key))
+    since = date_in_sao_paulo(moment) - LOOK_BACK
+    market = list(_listed(s3, raw_bucket, RAW_TRADING_PREFIX, since))
+    places = [
+        (_listed(s3, raw_bucket, raw_index_prefix(code), since), receipts_index_prefix(code)) for code in index_codes
+    ]
+    places.append((iter(market), DATED_TRADING_RECEIPTS_PREFIX))
     return Watched(
         session_date,
         missing,
-        tuple(_missing_trading_days(s3, raw_bucket, moment)),
-        tuple(_unrefined(s3, raw_bucket, refined_bucket, index_codes, moment)),
+        tuple(_missing_trading_days(s3, raw_bucket, market, since, session_date)),
+        tuple(
+            name
+            for stored, prefix in places
+            for name in _unrefined(stored, _listed(s3, refined_bucket, prefix, since), moment - REFINED_WITHIN)
+        ),
         _quarantined(s3, raw_bucket, moment - LOOK_BACK),
         (REVIEW_BY - date_in_sao_paulo(moment)).days,
     )
@@ -120,45 +130,47 @@ def _is_there(s3: Any, bucket: str, key: str) -> bool:
     return any(item["Key"] == key for item in answer.get("Contents", ()))
 
 
-def _missing_trading_days(s3: Any, bucket: str, moment: dt.datetime) -> Iterator[dt.date]:
+def _missing_trading_days(
+    s3: Any, bucket: str, stored: Iterable[Mapping[str, Any]], since: dt.date, session_date: dt.date
+) -> Iterator[dt.date]:
     """Yield those that B3 has had an evening for, unless nobody collects any: B3 offers each for long."""
-    answer = s3.list_objects_v2(Bucket=bucket, Prefix=RAW_TRADING_PREFIX, MaxKeys=1)
-    first = [item["Key"] for item in answer.get("Contents", ())]
-    if not first:
-        return
-    since = date_in_sao_paulo(moment) - LOOK_BACK
-    stored = {item["Key"] for item in _listed(s3, bucket, RAW_TRADING_PREFIX, since)}
-    for day in trading_days(since, trading_days_before(last_finished_session(moment), 1)[0]):
+    first = s3.list_objects_v2(Bucket=bucket, Prefix=RAW_TRADING_PREFIX, MaxKeys=1).get("Contents", ())
+    there = {item["Key"] for item in stored}
+    for day in trading_days(since, trading_days_before(session_date, 1)[0]):
         key = TradingDay(day).raw_key
-        if key > first[0] and key not in stored:
+        if key not in there and any(key > item["Key"] for item in first):
             yield day
 
 
 def _unrefined(
-    s3: Any, raw_bucket: str, refined_bucket: str, index_codes: Sequence[str], moment: dt.datetime
+    stored: Iterable[Mapping[str, Any]], receipts: Iterable[Mapping[str, Any]], stored_by: dt.datetime
 ) -> Iterator[str]:
-    """Yield what has no receipt of the version that is stored: of the watched indexes, and of the market."""
-    since = date_in_sao_paulo(moment) - LOOK_BACK
-    places = [(raw_index_prefix(code), receipts_index_prefix(code)) for code in index_codes]
-    for raw_prefix, receipts_prefix in (*places, (RAW_TRADING_PREFIX, DATED_TRADING_RECEIPTS_PREFIX)):
-        receipts = {item["Key"] for item in _listed(s3, refined_bucket, receipts_prefix, since)}
-        for item in _listed(s3, raw_bucket, raw_prefix, since):
-            receipt = _receipt_of(item["Key"], item["ETag"].strip('"'))
-            if receipt and receipt.key not in receipts and item["LastModified"] <= moment - REFINED_WITHIN:
-                yield str(receipt.session if isinstance(receipt, Receipt) else receipt.day)
+    """Yield the sessions or trading days that are stored and have no receipt of the version that is."""
+    there = {item["Key"] for item in receipts}
+    for item in stored:
+        try:
+            name, receipt_key = _awaited(item["Key"], item["ETag"].strip('"'))
+        except UnexpectedEvent:
+            continue  # somebody else's; the doctor tells
+        if receipt_key not in there and item["LastModified"] <= stored_by:
+            yield name
 
 
-def _receipt_of(raw_key: str, version: str) -> Receipt | TradingReceipt | None:
-    """Return the receipt that the object at *raw_key* is to have, None if it is no session and no trading day."""
-    try:
-        if raw_key.startswith(RAW_TRADING_PREFIX):
-            return TradingReceipt(TradingDay.from_raw_key(raw_key), version)
-        return Receipt(Session.from_raw_key(raw_key), version)
-    except UnexpectedEvent:
-        return None
+def _awaited(raw_key: str, version: str) -> tuple[str, str]:
+    """Return the session or trading day at *raw_key*, and the key of the receipt that it is to have.
+
+    Raises:
+        UnexpectedEvent: *raw_key* is of neither.
+    """
+    if raw_key.startswith(RAW_TRADING_PREFIX):
+        day = TradingDay.from_raw_key(raw_key)
+        return str(day), TradingReceipt(day, version).key
+    session = Session.from_raw_key(raw_key)
+    return str(session), Receipt(session, version).key
 
 
 def _listed(s3: Any, bucket: str, prefix: str, since: dt.date) -> Iterator[Mapping[str, Any]]:
+    """What is of the date *since* or a later one."""
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, StartAfter=f"{prefix}{since}")
     return (item for page in pages for item in page.get("Contents", ()))
 
