@@ -15,7 +15,7 @@ from bovespa.log_lines import LOG_FORMATS
 MIN_SECRET_LENGTH = 32
 """RFC 7518, 3.2: an HS256 key has at least the 32 bytes of its hash."""
 
-BROWSERS = ("auto", "chrome", "chromium", "edge", "firefox")
+BROWSERS = ("auto", "headless-shell", "chromium", "chrome", "edge", "firefox")
 
 _REQUIRED = ("BOVESPA_RAW_BUCKET", "BOVESPA_REFINED_BUCKET", "BOVESPA_JWT_SECRET", "BOVESPA_USERS")
 
@@ -39,7 +39,7 @@ class Settings:
     cotahist_url: str = "https://bvmf.bmfbovespa.com.br/InstDados/SerHist"
     """Folder of B3's records of trading days, `COTAHIST_DDDMMYYYY.ZIP`."""
     browser: str = "auto"
-    """Browser that drives the page: `auto`, `chrome`, `chromium`, `edge` or `firefox`."""
+    """Browser that drives the page: `auto`, `headless-shell`, `chromium`, `chrome`, `edge` or `firefox`."""
     download_timeout_s: float = 120.0
     """Seconds within which a session must be here, all attempts and pauses included; one attempt gets half of it."""
     download_attempts: int = 6

@@ -46,7 +46,6 @@ _MAX_TEMPORARY_PATH = 48
 _READY = re.compile(r"started successfully on port (\d+)|Listening on 127\.0\.0\.1:(\d+)")
 
 _CHROMIUM_ARGUMENTS = (
-    "--headless=new",
     "--disable-dev-shm-usage",  # /dev/shm has 64 MB in a container, and a browser that fills it crashes
     "--disable-background-networking",
     "--disable-component-update",
@@ -83,6 +82,8 @@ def open_browser(installed: InstalledBrowser, download_dir: Path, *, deadline: D
                     command_executor=executor, options=_options(installed, workspace, download_dir)
                 )
                 try:
+                    if installed.kind == "headless-shell":
+                        _allow_downloads(driver, executor, download_dir)
                     yield driver
                 finally:
                     executor.client_config.timeout = _QUIT_TIMEOUT_S
@@ -199,6 +200,13 @@ def _environment(environ: Mapping[str, str], workspace: Path) -> dict[str, str]:
     return kept | dict.fromkeys(folders, str(workspace))
 
 
+def _allow_downloads(driver: WebDriver, executor: RemoteConnection, download_dir: Path) -> None:
+    """Tell the headless shell, which has no preferences, where to save; without being told it saves nothing."""
+    executor.add_command("executeCdpCommand", "POST", "/session/$sessionId/goog/cdp/execute")  # type: ignore[no-untyped-call]
+    behavior = {"behavior": "allow", "downloadPath": str(download_dir)}
+    driver.execute("executeCdpCommand", {"cmd": "Browser.setDownloadBehavior", "params": behavior})
+
+
 def _options(installed: InstalledBrowser, workspace: Path, download_dir: Path) -> ArgOptions:
     if installed.kind == "firefox":
         options: ArgOptions = _firefox_options(installed, download_dir)
@@ -212,6 +220,12 @@ def _options(installed: InstalledBrowser, workspace: Path, download_dir: Path) -
 def _chromium_options(installed: InstalledBrowser, workspace: Path, download_dir: Path) -> ArgOptions:
     options = webdriver.EdgeOptions() if installed.kind == "edge" else webdriver.ChromeOptions()
     options.binary_location = str(installed.binary)
+    if installed.kind == "headless-shell":
+        # Only by this name does ChromeDriver give it a first page.
+        options.set_capability("browserName", "chrome-headless-shell")
+        options.add_argument("--blink-settings=imagesEnabled=false")
+    else:
+        options.add_argument("--headless=new")
     for argument in (*_CHROMIUM_ARGUMENTS, f"--user-data-dir={workspace / 'profile'}"):
         options.add_argument(argument)
     if sys.platform != "win32" and os.geteuid() == 0:

@@ -33,7 +33,7 @@ class InstalledBrowser:
     """A browser of this machine and a driver that fits it."""
 
     kind: str
-    """`chrome`, `chromium`, `edge` or `firefox`."""
+    """`headless-shell`, `chromium`, `chrome`, `edge` or `firefox`."""
     binary: Path
     driver: Path
 
@@ -55,6 +55,15 @@ class _Kind:
 _CHROMEDRIVERS = ("chromedriver", "chromium.chromedriver", "chromedriver.exe")
 # In the order in which `auto` prefers them.
 _KINDS = (
+    # The same engine without windows: it is there in a third of the time, with a fifth of the work (ADR 35).
+    _Kind(
+        "headless-shell",
+        "Chromium's headless shell",
+        ("chromium-headless-shell", "chrome-headless-shell", "chrome-headless-shell.exe"),
+        _CHROMEDRIVERS,
+        "apt-get install chromium-headless-shell chromium-driver (elsewhere: chrome-headless-shell and its driver from "
+        "https://googlechromelabs.github.io/chrome-for-testing/)",
+    ),
     _Kind(
         "chromium",
         "Chromium",
@@ -179,6 +188,7 @@ def fetch_with_webdriver_manager(kind: str, major_version: int | None) -> Path:
     client.get = partial(client.get, timeout=_DOWNLOAD_TIMEOUT_S)
     over = WDMDownloadManager(client)  # type: ignore[no-untyped-call]
     managers: dict[str, Callable[[], str]] = {
+        "headless-shell": lambda: ChromeDriverManager(chrome_type=ChromeType.CHROMIUM, download_manager=over).install(),
         "chrome": lambda: ChromeDriverManager(chrome_type=ChromeType.GOOGLE, download_manager=over).install(),
         "chromium": lambda: ChromeDriverManager(chrome_type=ChromeType.CHROMIUM, download_manager=over).install(),
         "edge": lambda: EdgeChromiumDriverManager(download_manager=over).install(),

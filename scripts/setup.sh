@@ -43,7 +43,7 @@ has_browser() {
     for browser in google-chrome google-chrome-stable microsoft-edge microsoft-edge-stable; do
         if is_real_browser "$browser"; then return 0; fi
     done
-    for browser in chromium chromium-browser; do
+    for browser in chromium-headless-shell chrome-headless-shell chromium chromium-browser; do
         if is_real_browser "$browser" && command -v chromedriver >/dev/null; then return 0; fi
     done
     for browser in firefox firefox-esr; do
@@ -119,7 +119,7 @@ packages_for_missing() {
         case $thing in
             python) first_known python3.11 python3.12 python3.13; first_known python3.11-venv python3.12-venv python3.13-venv ;;
             venv) "$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])' ;;
-            browser) printf '%s\n' chromium chromium-driver ;;
+            browser) first_known chromium-headless-shell chromium; printf '%s\n' chromium-driver ;;
             curl) printf '%s\n' curl ;;
             java) first_known openjdk-17-jre-headless openjdk-21-jre-headless default-jre-headless ;;
         esac

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import os
 import shutil
@@ -18,6 +19,7 @@ from bovespa.errors import BrowserNotFound, PageChanged, SourceError, SourceTime
 from bovespa.fetched import FetchedFile
 from bovespa.portfolio import View
 from bovespa.portfolio_csv import parse_csv, view_of
+from bovespa.settings import BROWSERS
 from local.b3_stand_in import StandIn, running_stand_in
 from local.synthetic import synthetic_csv
 from scrap.browser import open_browser, wait_until
@@ -35,7 +37,7 @@ Fetch = Callable[..., FetchedFile]
 
 
 @pytest.fixture(scope="module")
-def chromium() -> InstalledBrowser:
+def installed() -> InstalledBrowser:
     try:
         return find_browser("auto", fetch_driver=_never)
     except BrowserNotFound as error:
@@ -59,10 +61,10 @@ def _no_faults(stand_in: StandIn) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def warm(chromium: InstalledBrowser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[WebDriver, Path]]:
+def warm(installed: InstalledBrowser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[WebDriver, Path]]:
     """One browser for every test that needs no browser of its own."""
     folder = tmp_path_factory.mktemp("downloads")
-    with open_browser(chromium, folder, deadline=Deadline(GENEROUS_S)) as driver:
+    with open_browser(installed, folder, deadline=Deadline(GENEROUS_S)) as driver:
         yield driver, folder
 
 
@@ -108,12 +110,12 @@ def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield Path(folder)
 
 
-def test_a_browser_of_its_own_fetches_the_file_and_leaves_nothing(
-    chromium: InstalledBrowser, stand_in: StandIn, temporary: Path
-) -> None:
-    fetched = fetch_portfolio_csv("IBOV", b3_url=stand_in.url, browser=chromium, timeout_s=GENEROUS_S, now=lambda: NOON)
-
-    assert fetched == FetchedFile(
+def test_each_installed_browser_fetches_the_same_file_and_leaves_nothing(stand_in: StandIn, temporary: Path) -> None:
+    installed = []
+    for kind in BROWSERS[1:]:
+        with contextlib.suppress(BrowserNotFound):
+            installed.append(find_browser(kind, fetch_driver=_never))
+    expected = FetchedFile(
         content=synthetic_csv("IBOV", MONDAY, View.SECTOR),
         file_name="IBOVDia_24-02-25.csv",
         url=f"{stand_in.url}/indexPage/day/IBOV?language=pt-br",
@@ -122,12 +124,19 @@ def test_a_browser_of_its_own_fetches_the_file_and_leaves_nothing(
         b3_time=NOON,
         way="browser",
     )
-    _assert_nothing_is_left(temporary)
+
+    assert installed
+    for browser in installed:
+        fetched = fetch_portfolio_csv(
+            "IBOV", b3_url=stand_in.url, browser=browser, timeout_s=GENEROUS_S, now=lambda: NOON
+        )
+        assert (browser.kind, fetched) == (browser.kind, expected)
+        _assert_nothing_is_left(temporary)
 
 
-def test_the_clock_of_the_receipt_is_the_real_one_in_utc(chromium: InstalledBrowser, stand_in: StandIn) -> None:
+def test_the_clock_of_the_receipt_is_the_real_one_in_utc(installed: InstalledBrowser, stand_in: StandIn) -> None:
     before = dt.datetime.now(dt.UTC)
-    fetched = fetch_portfolio_csv("IEEX", b3_url=stand_in.url, browser=chromium, timeout_s=GENEROUS_S)
+    fetched = fetch_portfolio_csv("IEEX", b3_url=stand_in.url, browser=installed, timeout_s=GENEROUS_S)
 
     assert before <= fetched.received_at <= dt.datetime.now(dt.UTC)
 
@@ -281,25 +290,25 @@ def test_a_day_without_a_session_is_not_taken_for_success(fetch: Fetch, recordin
         fetch(b3_url=recorded.url)
 
 
-def test_nobody_at_b3s_address_is_unavailable_and_leaves_nothing(chromium: InstalledBrowser, temporary: Path) -> None:
+def test_nobody_at_b3s_address_is_unavailable_and_leaves_nothing(installed: InstalledBrowser, temporary: Path) -> None:
     with socket.socket() as unused:  # bound and not listening: a connection to it is refused
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
 
         with pytest.raises(SourceUnavailable, match=r"cannot be reached: .*ERR_CONNECTION_REFUSED"):
-            fetch_portfolio_csv("IBOV", b3_url=url, browser=chromium, timeout_s=GENEROUS_S)
+            fetch_portfolio_csv("IBOV", b3_url=url, browser=installed, timeout_s=GENEROUS_S)
 
     _assert_nothing_is_left(temporary)
 
 
 def test_a_download_that_stalls_half_way_is_not_taken_for_the_file(
-    chromium: InstalledBrowser, stand_in: StandIn, temporary: Path
+    installed: InstalledBrowser, stand_in: StandIn, temporary: Path
 ) -> None:
     stand_in.set(faults=["download_stalls"])
     folder = temporary / "downloads"
     folder.mkdir()
 
-    with open_browser(chromium, folder, deadline=Deadline(GENEROUS_S)) as driver:
+    with open_browser(installed, folder, deadline=Deadline(GENEROUS_S)) as driver:
         # The browser itself is told the whole time, because on a busy machine its first page comes late.
         deadline = _over_when_quiet(stand_in, GENEROUS_S)
         with pytest.raises(SourceTimeout, match=r"saved so far: .*crdownload"):
@@ -311,23 +320,23 @@ def test_a_download_that_stalls_half_way_is_not_taken_for_the_file(
 
 
 def test_a_temporary_folder_with_a_long_path_is_no_obstacle(
-    chromium: InstalledBrowser, stand_in: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    installed: InstalledBrowser, stand_in: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     long = tmp_path / ("long" * 20)
     long.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(long))
 
-    fetched = fetch_portfolio_csv("IBOV", b3_url=stand_in.url, browser=chromium, timeout_s=GENEROUS_S)
+    fetched = fetch_portfolio_csv("IBOV", b3_url=stand_in.url, browser=installed, timeout_s=GENEROUS_S)
 
     assert fetched.content == synthetic_csv("IBOV", MONDAY)
     _assert_nothing_is_left(long)
 
 
-def test_a_driver_that_does_not_start_is_told_with_its_own_words(chromium: InstalledBrowser, temporary: Path) -> None:
+def test_a_driver_that_does_not_start_is_told_with_its_own_words(installed: InstalledBrowser, temporary: Path) -> None:
     driver = temporary / "chromedriver"
     driver.write_text("#!/bin/sh\necho 'missing libnss3.so'\nexit 127\n")
     driver.chmod(0o755)
-    browser = InstalledBrowser("chromium", chromium.binary, driver)
+    browser = InstalledBrowser(installed.kind, installed.binary, driver)
 
     with pytest.raises(SourceUnavailable, match=r"did not start: missing libnss3\.so"):
         fetch_portfolio_csv("IBOV", b3_url="http://127.0.0.1:9", browser=browser, timeout_s=GENEROUS_S)
@@ -340,15 +349,15 @@ def test_a_driver_that_does_not_start_is_told_with_its_own_words(chromium: Insta
 
 
 def test_a_driver_that_lost_its_port_to_another_process_is_started_again(
-    chromium: InstalledBrowser, stand_in: StandIn, temporary: Path
+    installed: InstalledBrowser, stand_in: StandIn, temporary: Path
 ) -> None:
     driver, tried = temporary / "chromedriver", temporary / "tried"
     driver.write_text(
         f"#!/bin/sh\nif [ ! -e {tried} ]; then touch {tried}; echo 'IPv4 port not available. Exiting...'; exit 1; fi\n"
-        f'exec {chromium.driver} "$@"\n'
+        f'exec {installed.driver} "$@"\n'
     )
     driver.chmod(0o755)
-    browser = InstalledBrowser(chromium.kind, chromium.binary, driver)
+    browser = InstalledBrowser(installed.kind, installed.binary, driver)
 
     fetched = fetch_portfolio_csv("IBOV", b3_url=stand_in.url, browser=browser, timeout_s=GENEROUS_S)
 
@@ -361,7 +370,7 @@ def test_a_driver_that_lost_its_port_to_another_process_is_started_again(
     [(signal.SIGKILL, SourceUnavailable, GENEROUS_S), (signal.SIGSTOP, SourceTimeout, 15)],
 )
 def test_a_driver_or_browser_that_dies_or_hangs_leaves_nothing(
-    chromium: InstalledBrowser,
+    installed: InstalledBrowser,
     temporary: Path,
     blow: signal.Signals,
     error: type[SourceError],
@@ -370,7 +379,7 @@ def test_a_driver_or_browser_that_dies_or_hangs_leaves_nothing(
     with running_stand_in(today=SATURDAY) as stand_in, ThreadPoolExecutor(2) as pool:
         stand_in.set(faults=[{"fault": "slow_page", "seconds": 60}])
         running = [
-            pool.submit(fetch_portfolio_csv, index_code, b3_url=stand_in.url, browser=chromium, timeout_s=timeout_s)
+            pool.submit(fetch_portfolio_csv, index_code, b3_url=stand_in.url, browser=installed, timeout_s=timeout_s)
             for index_code in ("IBOV", "SMLL")
         ]
         assert wait_until(
@@ -395,10 +404,10 @@ def test_a_driver_or_browser_that_dies_or_hangs_leaves_nothing(
 
 
 def test_the_browser_sees_no_secret_of_ours(
-    chromium: InstalledBrowser, temporary: Path, monkeypatch: pytest.MonkeyPatch
+    installed: InstalledBrowser, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BOVESPA_JWT_SECRET", "a secret that is long enough for HS256")
-    with open_browser(chromium, temporary, deadline=Deadline(GENEROUS_S)):
+    with open_browser(installed, temporary, deadline=Deadline(GENEROUS_S)):
         environments = [Path(f"/proc/{pid}/environ").read_bytes() for pid, _ in _processes(temporary)]
 
     assert environments

@@ -56,6 +56,13 @@ def _find(tmp_path: Path, preference: str = "auto", fetch_driver: DriverFetch = 
     ("kind", "browser", "browser_version", "driver", "driver_version"),
     [
         (
+            "headless-shell",
+            "chromium-headless-shell",
+            "Chromium 156.0.8078.79 ",
+            "chromedriver",
+            "ChromeDriver 156.0.8078.1 (a2)",
+        ),
+        (
             "chromium",
             "chromium",
             "Chromium 156.0.8078.79 built on Debian",
@@ -81,6 +88,14 @@ def test_each_kind_of_browser_is_found_with_its_driver(  # noqa: PLR0917 - a row
     expected = InstalledBrowser(kind, binary, driver_path)
     assert _find(tmp_path) == expected
     assert _find(tmp_path, kind) == expected
+
+
+def test_the_shell_without_windows_goes_before_the_browser_with_them(install: Install, tmp_path: Path) -> None:
+    install("chromium", "Chromium 156.0.1.1")
+    shell = install("chromium-headless-shell", "Chromium 156.0.1.1")
+    driver = install("chromedriver", "ChromeDriver 156.0.9.9")
+
+    assert _find(tmp_path) == InstalledBrowser("headless-shell", shell, driver)
 
 
 def test_browsers_outside_of_path_are_found_where_they_are_usually_installed(install: Install, tmp_path: Path) -> None:
@@ -163,7 +178,7 @@ def test_without_any_browser_the_error_says_what_to_install_and_nothing_is_downl
     with pytest.raises(BrowserNotFound) as caught:
         _find(tmp_path)
 
-    assert "no Chromium or Chrome or Edge or Firefox is installed" in str(caught.value)
+    assert "no Chromium's headless shell or Chromium or Chrome or Edge or Firefox is installed" in str(caught.value)
     assert "apt-get install chromium chromium-driver" in str(caught.value)
     assert isinstance(caught.value, ConfigurationError)
 
@@ -177,7 +192,7 @@ def test_the_preference_is_obeyed_even_if_another_browser_is_there(install: Inst
 
 
 def test_an_unknown_preference_names_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(BrowserNotFound, match="choose auto, chromium, chrome, edge, firefox"):
+    with pytest.raises(BrowserNotFound, match="choose auto, headless-shell, chromium, chrome, edge, firefox"):
         _find(tmp_path, "netscape")
 
 

@@ -58,7 +58,7 @@ def test_the_image_runs_without_rights_and_without_a_shell_in_between() -> None:
 
 def test_the_image_has_browser_and_driver_and_leaves_no_lists_of_packages() -> None:
     (apt,) = [text for text in of("RUN") if "apt-get install" in text]
-    assert {"--no-install-recommends", "chromium", "chromium-driver"} <= set(apt.split())
+    assert {"--no-install-recommends", "chromium-headless-shell", "chromium-driver"} <= set(apt.split())
     assert "rm -rf /var/lib/apt/lists/*" in apt
     assert not {"ADD", "MAINTAINER"} & {name for name, _ in instructions()}
     assert "sudo" not in DOCKERFILE

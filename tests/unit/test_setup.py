@@ -173,13 +173,22 @@ def test_no_process_has_to_compile_the_installed_packages_anew() -> None:
 def test_root_gets_what_is_missing_through_apt(machine: Machine) -> None:
     (machine.root / "bin" / "google-chrome").unlink()
     (machine.root / "bin" / "java").unlink()
-    machine.give_apt(installs={"chromium": "exit 0", "chromedriver": "exit 0", "java": JAVA_17})
+    machine.give_apt(installs={"chromium-headless-shell": "exit 0", "chromedriver": "exit 0", "java": JAVA_17})
     done = machine.setup(OS_RELEASE="/dev/null")
     assert done.returncode == 0, done.stderr
     update, install = machine.asked_of_apt
     assert update == "update -qq"
     assert install.split()[:2] == ["install", "-y"]
-    assert install.split()[-3:] == ["chromium", "chromium-driver", "openjdk-17-jre-headless"]
+    assert install.split()[-3:] == ["chromium-headless-shell", "chromium-driver", "openjdk-17-jre-headless"]
+
+
+def test_where_apt_knows_no_headless_shell_chromium_is_asked_for(machine: Machine) -> None:
+    (machine.root / "bin" / "google-chrome").unlink()
+    machine.give_apt(installs={"chromium": "exit 0", "chromedriver": "exit 0"})
+    machine.give("apt-cache", 'case "$*" in *headless*) exit 100 ;; esac\necho "Package: $3"')
+    done = machine.setup(OS_RELEASE="/dev/null")
+    assert done.returncode == 0, done.stderr
+    assert machine.asked_of_apt[-1].split()[-2:] == ["chromium", "chromium-driver"]
 
 
 def test_without_root_it_says_exactly_what_to_run(machine: Machine) -> None:
