@@ -25,7 +25,7 @@ notebooks: setup ## Execute the Athena notebooks on this machine, pages and pict
 	@$(PYTHON) -m local notebooks $(ARGS)
 
 test: lint ## Run every check and every test
-	$(PYTHON) -m pytest -n 3 --dist loadfile $(ARGS)
+	$(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: setup ## Run every check that needs no test
 	@$(MAKE) --jobs=2 --output-sync=target --keep-going lint-types lint-security lint-template lint-style

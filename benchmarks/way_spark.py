@@ -2,7 +2,7 @@
 
     way_spark.py --bucket NAME --prefix PREFIX --database NAME --table NAME --rows FILE
 
-Run by a Spark worker of `local.glue_runs`, with the settings that the job has there.
+Run by a worker of `local.spark_process`, with the settings that the job has there.
 """
 
 from __future__ import annotations

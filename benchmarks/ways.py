@@ -18,7 +18,7 @@ from benchmarks.awswrangler_python import awswrangler_python
 from benchmarks.way_loop import Target
 from bovespa.errors import BovespaError
 from local.cloud import PROJECT, Cloud
-from local.glue_runs import start_worker
+from local.spark_process import start_worker
 
 Write = Callable[[Path], None]
 """Writes the rows of one Parquet file and makes them visible."""
@@ -66,9 +66,9 @@ def spark_scripts(cloud: Cloud) -> Iterator[Callable[[Path, Sequence[str]], None
         with contextlib.closing(start_worker(cloud.endpoint_url, Path(folder))) as worker:
 
             def run(script: Path, argv: Sequence[str]) -> None:
-                request = {"script": str(script), "argv": list(argv), "py_files": [], "log": str(log)}
+                request = {"script": str(script), "argv": list(argv), "py_files": [], "environ": {}, "log": str(log)}
                 deadline = time.monotonic() + _TIMEOUT_S
-                error = worker.run(request, deadline=deadline, stopped=threading.Event(), run={})
+                error = worker.run(request, deadline=deadline, stopped=threading.Event())
                 if error is not None:
                     words = log.read_text(encoding="utf-8", errors="replace")[-2000:]
                     raise WayFailed(f"{script.name}: {error}\n{words}")

@@ -13,7 +13,7 @@ from faults.files import session_of
 from faults.matrix import ChainFault
 from faults.scene import Scene, refined_puts, require, until
 from local.cloud_faults import CloudFault
-from local.glue_runs import run_of_the_checkout, start_worker
+from local.spark_process import run_of_the_checkout, start_worker
 
 
 def _killed_on_a_new_session(scene: Scene) -> None:
@@ -92,7 +92,7 @@ def _run_beside(scene: Scene, sessions: str, folder: Path) -> str | None:
     worker = start_worker(scene.cloud.endpoint_url, folder)
     request = run_of_the_checkout(scene.cloud.outputs, sessions, folder / "run.log")
     try:
-        return worker.run(request, deadline=monotonic() + 120, stopped=threading.Event(), run={})
+        return worker.run(request, deadline=monotonic() + 120, stopped=threading.Event())
     except TimeoutError:
         return "not over after 120 s"
     finally:

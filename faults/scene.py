@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import os
@@ -12,10 +13,10 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
-from benchmarks.memory import descendants
 from bovespa.errors import BovespaError
 from bovespa.layout import Session
 from bovespa.portfolio import Portfolio
@@ -190,8 +191,8 @@ class Scene:
         return all(run["JobRunState"] in ENDED for run in self.runs(session))
 
     def kill_spark(self) -> None:
-        """Kill (-9) the Spark process that is at work, its JVM and its Python workers."""
-        found = sorted(descendants(self.cloud.process.pid, "local.spark_worker"))
+        """Kill (-9) the Spark process that is at work for this cloud, its JVM and its Python workers."""
+        found = writing_below(self.cloud.work_dir, "local.spark_worker")
         require(found, "no Spark process to kill")
         for group in {os.getpgid(pid) for pid in found} - {os.getpgid(self.cloud.process.pid)}:
             os.killpg(group, signal.SIGKILL)
@@ -243,3 +244,14 @@ class Scene:
 def refined_puts(scene: Scene) -> str:
     """The objects that a run writes of the scene's index, as a call to hold or to refuse."""
     return f"PUT /{scene.cloud.outputs['RefinedBucketName']}/portfolio/index_code={scene.index_code}/.*"
+
+
+def writing_below(folder: Path, command: str) -> list[int]:
+    """The processes with *command* in their command line whose output goes to a file in *folder*."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            output = (entry / "fd" / "1").readlink()
+            if command in (entry / "cmdline").read_text(encoding="utf-8") and output.is_relative_to(folder):
+                found.append(int(entry.name))
+    return found

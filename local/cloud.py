@@ -23,6 +23,7 @@ from botocore.config import Config
 from infrastructure.deploy import deploy
 from local.aws_environment import REGION, aws_environment
 from local.processes import stop_group
+from local.spark_pool import POOL_VARIABLE
 from local.spark_settings import require_java
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -172,6 +173,8 @@ def _start(
         command.append("--faults")
     if seeding:
         command.append("--seeding")
+    if POOL_VARIABLE in os.environ:
+        command += ["--spark-pool", os.environ[POOL_VARIABLE]]
     if requests_log is not None:
         command += ["--requests", str(requests_log.resolve())]
     if data is not None:

@@ -28,6 +28,9 @@ def main() -> None:
     )
     parser.add_argument("--work", type=Path, required=True, help="scratch folder of Spark runs and their logs")
     parser.add_argument("--cold", action="store_true", help="start Spark with the first run instead of now")
+    parser.add_argument(
+        "--spark-pool", type=Path, metavar="SOCKET", help="use the Spark of this pool (local.spark_pool)"
+    )
     parser.add_argument("--requests", type=Path, metavar="FILE", help="write a line here for each request")
     parser.add_argument("--faults", action="store_true", help="let PUT /_faults spoil calls (local.cloud_faults)")
     parser.add_argument("--seeding", action="store_true", help="let PUT /_seed put many things (local.seeding)")
@@ -40,6 +43,7 @@ def main() -> None:
             arguments.port,
             arguments.work,
             warm=not arguments.cold,
+            spark_pool=arguments.spark_pool,
             is_kept=arguments.data is not None,
             requests=arguments.requests,
             faults=arguments.faults,
@@ -75,7 +79,15 @@ def _emulator_environ(port: int, data: Path | None, work_dir: Path) -> dict[str,
 
 
 async def _serve(
-    port: int, work_dir: Path, *, warm: bool, is_kept: bool, requests: Path | None, faults: bool, seeding: bool
+    port: int,
+    work_dir: Path,
+    *,
+    warm: bool,
+    spark_pool: Path | None,
+    is_kept: bool,
+    requests: Path | None,
+    faults: bool,
+    seeding: bool,
 ) -> None:
     from hypercorn.asyncio import serve  # noqa: PLC0415 - after the environment is set
     from hypercorn.config import Config  # noqa: PLC0415
@@ -93,7 +105,7 @@ async def _serve(
     from local.request_log import logged  # noqa: PLC0415
     from local.seeding import with_seeding  # noqa: PLC0415
 
-    runner = GlueSparkRunner(endpoint_url=f"http://127.0.0.1:{port}", work_dir=work_dir)
+    runner = GlueSparkRunner(endpoint_url=f"http://127.0.0.1:{port}", work_dir=work_dir, pool=spark_pool)
     install(runner)
     partitions = glue_catalog.install()
     s3_listing.install()

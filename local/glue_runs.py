@@ -7,15 +7,9 @@ version is pinned; a contract test fails if an upgrade moves it.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import json
 import logging
 import os
-import select
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -27,135 +21,41 @@ import boto3
 from botocore.exceptions import ClientError
 
 from local.aws_environment import aws_environment
-from local.enforcement import Credentials, JobSession
-from local.spark_settings import spark_properties, write_properties
+from local.enforcement import JobSession
+from local.spark_pool import PooledSpark
+from local.spark_process import RunStopped, SparkWorker, start_worker
 
 log = logging.getLogger(__name__)
 
-_STOP_GRACE_S = 5.0
-_LOOK_S = 0.2
-"""How often a waiting run looks whether it was stopped."""
 
+class _StopOfRun:
+    """Tells a run of its stop: the cloud's, or its own through Glue's API."""
 
-class RunStopped(Exception):
-    """The run was stopped through Glue's API or with the cloud."""
+    def __init__(self, cloud: threading.Event, run: Mapping[str, Any]) -> None:
+        self._cloud, self._run = cloud, run
 
-
-class WorkerLost(Exception):
-    """The Spark process ended during a run."""
-
-
-class SparkWorker:
-    """A running `local.spark_worker` process and its JVM."""
-
-    def __init__(self, environ: Mapping[str, str], log_path: Path) -> None:
-        read_fd, write_fd = os.pipe()
-        with log_path.open("ab") as output:
-            # Its own process group: the JVM and its Python workers go with it.
-            self._process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-m", "local.spark_worker", str(write_fd)],
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=output,
-                pass_fds=(write_fd,),
-                env=dict(environ),
-                cwd=Path(__file__).resolve().parent.parent,
-                start_new_session=True,
-            )
-        os.close(write_fd)
-        self._replies = os.fdopen(read_fd, "rb")
-        self._ready = False
-        self.code: str | None = None
-        """Digest of the code that this process has loaded; other code needs another process."""
-
-    def run(
-        self, request: Mapping[str, Any], *, deadline: float, stopped: threading.Event, run: Mapping[str, Any]
-    ) -> str | None:
-        """Run one script; return its failure as text, or None.
-
-        Raises:
-            TimeoutError: *deadline* (monotonic) passed.
-            RunStopped: *stopped* was set, or the run's state became STOPPED.
-            WorkerLost: The process ended.
-        """
-        if not self._ready:
-            self._read_reply(deadline, stopped, run)
-            self._ready = True
-        if self._process.stdin is None:
-            raise WorkerLost("the Spark process has no input")
-        try:
-            self._process.stdin.write(json.dumps(request).encode() + b"\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            raise WorkerLost(f"the Spark process ended with exit status {self._process.poll()}") from None
-        error: str | None = self._read_reply(deadline, stopped, run)["error"]
-        return error
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether the process is gone, though nobody told it to go."""
-        return self._process.poll() is not None
-
-    def finish(self, timeout_s: float) -> None:
-        """Let the process get ready and then end by itself, which is when its JVM writes a class archive.
-
-        Raises:
-            TimeoutError: It took longer than *timeout_s*.
-            WorkerLost: The process ended before it was ready.
-        """
-        try:
-            if not self._ready:
-                self._read_reply(time.monotonic() + timeout_s, threading.Event(), {})
-            if self._process.stdin is not None:
-                self._process.stdin.close()
-            # The JVM outlives its Python parent by the seconds it takes to write.
-            _wait_until_gone(self._process, time.monotonic() + timeout_s)
-        finally:
-            self.close()
-
-    def close(self) -> None:
-        """End the process, its JVM and its Python workers."""
-        if self._process.stdin is not None:
-            # A request that a dead process did not take is written once more by closing.
-            with contextlib.suppress(BrokenPipeError):
-                self._process.stdin.close()
-        try:
-            os.killpg(self._process.pid, signal.SIGTERM)
-            self._process.wait(_STOP_GRACE_S)
-        except ProcessLookupError:
-            self._process.wait()
-        except subprocess.TimeoutExpired:
-            log.warning("the Spark process did not stop in %s s; killing it", _STOP_GRACE_S)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-            self._replies.close()
-
-    def _read_reply(self, deadline: float, stopped: threading.Event, run: Mapping[str, Any]) -> dict[str, Any]:
-        while True:
-            readable, _, _ = select.select([self._replies], [], [], _LOOK_S)
-            if readable:
-                line = self._replies.readline()
-                if not line:
-                    raise WorkerLost(f"the Spark process ended with exit status {self._process.wait()}")
-                reply: dict[str, Any] = json.loads(line)
-                return reply
-            if stopped.is_set() or run.get("JobRunState") == "STOPPED":
-                raise RunStopped
-            if time.monotonic() > deadline:
-                raise TimeoutError
+    def is_set(self) -> bool:
+        return self._cloud.is_set() or self._run.get("JobRunState") == "STOPPED"
 
 
 class GlueSparkRunner:
-    """Runs Glue's Spark jobs one after the other in a warm worker."""
+    """Runs Glue's Spark jobs one after the other in a warm worker.
 
-    def __init__(self, *, endpoint_url: str, work_dir: Path) -> None:
+    Args:
+        endpoint_url: Where the cloud is.
+        work_dir: Gets the log of each run.
+        pool: Socket of a `local.spark_pool` whose Spark is used; None for one of its own.
+    """
+
+    def __init__(self, *, endpoint_url: str, work_dir: Path, pool: Path | None = None) -> None:
         self._endpoint_url = endpoint_url
         self._work_dir = work_dir
+        self._pool = pool
+        # The same code has the same path for all who share a Spark.
+        self._code_dir = (pool.parent if pool else work_dir) / "code"
         self._turn = threading.Lock()
         self._stopped = threading.Event()
-        self._worker: SparkWorker | None = None
+        self._worker: SparkWorker | PooledSpark | None = None
         self._session = JobSession()
         self._unfinished: dict[str, dict[str, Any]] = {}
         self._told_to_stop: set[str] = set()
@@ -216,27 +116,28 @@ class GlueSparkRunner:
         script = self._fetch(job["Command"]["ScriptLocation"])
         extra = [uri for uri in arguments.get("--extra-py-files", "").split(",") if uri]
         py_files = [self._fetch(uri) for uri in extra]
-        code = " ".join(map(str, (script, *py_files)))
-        if self._worker is not None and (self._worker.has_ended or self._worker.code not in (None, code)):
-            self._drop_worker()
-        if self._worker is None:
-            self._worker = self._start_worker()
-        self._worker.code = code
         request = {
             "script": str(script),
             "argv": [part for name, value in arguments.items() for part in (name, value)],
             "py_files": list(map(str, py_files)),
+            "environ": aws_environment(self._endpoint_url) | self._session.credentials.environment,
             "log": str(self._work_dir / f"run-{run['Id']}.log"),
         }
+        if self._worker is not None and (self._worker.has_ended or not self._worker.fits(request)):
+            self._drop_worker()
+        if self._worker is None:
+            self._worker = self._start_worker()
         try:
-            return self._worker.run(request, deadline=deadline, stopped=self._stopped, run=run)
+            return self._worker.run(request, deadline=deadline, stopped=_StopOfRun(self._stopped, run))
         except BaseException:
             # It is lost, or in the middle of something.
             self._drop_worker()
             raise
 
-    def _start_worker(self) -> SparkWorker:
-        return start_worker(self._endpoint_url, self._work_dir, credentials=self._session.credentials)
+    def _start_worker(self) -> SparkWorker | PooledSpark:
+        if self._pool is not None:
+            return PooledSpark(self._pool)
+        return start_worker(self._endpoint_url, self._work_dir, credentials=self._session.credentials.environment)
 
     def _drop_worker(self) -> None:
         if self._worker is not None:
@@ -259,63 +160,13 @@ class GlueSparkRunner:
             body = client.get_object(Bucket=parts.netloc, Key=key)["Body"].read()
         except ClientError as error:
             raise FileNotFoundError(f"{uri}: {error}") from error
-        path = self._work_dir / "code" / hashlib.sha256(body).hexdigest()[:16] / Path(key).name
+        path = self._code_dir / hashlib.sha256(body).hexdigest()[:16] / Path(key).name
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(body)
+            unfinished = path.with_suffix(f".{os.getpid()}")
+            unfinished.write_bytes(body)
+            unfinished.replace(path)
         return path
-
-
-def start_worker(
-    endpoint_url: str, work_dir: Path, *, class_option: str | None = None, credentials: Credentials | None = None
-) -> SparkWorker:
-    """Start a Spark process whose `s3://` is the cloud at *endpoint_url*; it gets ready in the background.
-
-    Args:
-        endpoint_url: Where the local cloud is.
-        work_dir: Folder of scratch files and logs.
-        class_option: As of `local.spark_settings.spark_properties`.
-        credentials: As whom it calls; None for the operator.
-    """
-    properties = work_dir / "spark.properties"
-    write_properties(spark_properties(endpoint_url, work_dir, class_option=class_option), properties)
-    environ = {
-        **os.environ,
-        **aws_environment(endpoint_url),
-        **({} if credentials is None else credentials.environment),
-        "PYSPARK_PYTHON": sys.executable,
-        "PYSPARK_SUBMIT_ARGS": f"--properties-file {properties} pyspark-shell",
-        "SPARK_LOCAL_IP": "127.0.0.1",
-        "PYTHONWARNINGS": "ignore",
-    }
-    return SparkWorker(environ, work_dir / "spark.log")
-
-
-def run_of_the_checkout(outputs: Mapping[str, str], sessions: str, log_path: Path) -> dict[str, Any]:
-    """What a worker is asked, to run the job as it lies here, beside Glue and without its knowledge.
-
-    Args:
-        outputs: Of the stack whose buckets and catalog it works on.
-        sessions: As the job's argument has them.
-        log_path: Gets its log.
-    """
-    buckets = ("--raw_bucket", outputs["RawBucketName"], "--refined_bucket", outputs["RefinedBucketName"])
-    argv = [*("--sessions", sessions), *buckets, *("--database", outputs["DatabaseName"])]
-    script = Path(__file__).resolve().parent.parent / "glue" / "job.py"
-    return {"script": str(script), "argv": argv, "py_files": [], "log": str(log_path)}
-
-
-def _wait_until_gone(process: subprocess.Popen[bytes], deadline: float) -> None:
-    """Wait until no process of *process*'s group is left."""
-    pause = threading.Event()
-    while time.monotonic() < deadline:
-        process.poll()
-        try:
-            os.killpg(process.pid, 0)
-        except ProcessLookupError:
-            return
-        pause.wait(_LOOK_S)
-    raise TimeoutError
 
 
 class _NoContainers:

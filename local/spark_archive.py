@@ -19,7 +19,7 @@ from pathlib import Path
 from bovespa.portfolio_csv import serialise_csv
 from bovespa.records import Provenance
 from local.cloud import Cloud, running_cloud
-from local.glue_runs import run_of_the_checkout, start_worker
+from local.spark_process import run_of_the_checkout, start_worker
 from local.spark_settings import archive_path
 from local.synthetic import synthetic_portfolio
 from s3_bucket_manager.manager import RawStore
@@ -52,14 +52,14 @@ def build(path: Path) -> None:
         refined = f"s3://{cloud.outputs['RefinedBucketName']}/portfolio/"
         requests = (
             run_of_the_checkout(cloud.outputs, f"{_INDEX_CODE}/{_SESSION_DATE}", log_path),
-            {"script": str(reader), "argv": [refined], "py_files": [], "log": str(log_path)},
+            {"script": str(reader), "argv": [refined], "py_files": [], "environ": {}, "log": str(log_path)},
         )
         deadline, error = time.monotonic() + _BUILD_TIMEOUT_S, None
         with contextlib.closing(
             start_worker(cloud.endpoint_url, work_dir, class_option=f"-XX:ArchiveClassesAtExit={unfinished}")
         ) as worker:
             for request in requests:
-                error = error or worker.run(request, deadline=deadline, stopped=threading.Event(), run={})
+                error = error or worker.run(request, deadline=deadline, stopped=threading.Event())
             worker.finish(_BUILD_TIMEOUT_S)
         if error is not None or not unfinished.exists():
             words = log_path.read_text(encoding="utf-8", errors="replace")[-2000:]

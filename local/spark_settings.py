@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -111,6 +112,17 @@ def spark_properties(endpoint_url: str, work_dir: Path, *, class_option: str | N
         "spark.hadoop.fs.s3a.bucket.probe": "0",
         "spark.hadoop.fs.s3a.directory.marker.retention": "keep",
         "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
+    }
+
+
+def s3a_properties(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return Hadoop's properties with which `s3://` calls as AWS's variables of a session, in *environ*, say."""
+    return {
+        "fs.s3a.endpoint": environ["AWS_ENDPOINT_URL"],
+        "fs.s3a.aws.credentials.provider": "org.apache.hadoop.fs.s3a.TemporaryAWSCredentialsProvider",
+        "fs.s3a.access.key": environ["AWS_ACCESS_KEY_ID"],
+        "fs.s3a.secret.key": environ["AWS_SECRET_ACCESS_KEY"],
+        "fs.s3a.session.token": environ["AWS_SESSION_TOKEN"],
     }
 
 

@@ -2,9 +2,10 @@
 
     python -m local.spark_worker REPLY_FD
 
-Each line of standard input is a run (`{"script", "argv", "py_files", "log"}`); each gets one line of answer on
-REPLY_FD (`{"error": null}` or `{"error": "..."}`) after a first one that says the JVM is up. The script runs as
-`__main__` with its own arguments, exactly as Glue runs it. AWS starts a new process a run; here the JVM stays, because
+Each line of standard input is a run (`{"script", "argv", "py_files", "environ", "log"}`); each gets one line of answer
+on REPLY_FD (`{"error": null}` or `{"error": "..."}`) after a first one that says the JVM is up. The script runs as
+`__main__` with its own arguments and AWS's variables (`environ`: those of the process, where it names none), exactly as
+Glue runs it. AWS starts a new process a run; here the JVM stays, because
 starting one costs longer than a session's whole run. The runner starts a new worker whenever the code changes, or a run
 was stopped in the middle.
 """
@@ -19,13 +20,16 @@ import runpy
 import sys
 import threading
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TextIO
 
+import boto3
 from py4j.java_gateway import java_import
 from pyspark.sql import SparkSession
+
+from local.spark_settings import s3a_properties
 
 _AS_FEW_ROWS_ARE_REFINED = {
     "spark.sql.shuffle.partitions": "1",
@@ -56,10 +60,12 @@ def main() -> None:
     python.start()
     _rehearse(spark)
     python.join()
+    own_modules = frozenset(sys.modules)
     _answer(reply, None)
     for line in sys.stdin:
         request = json.loads(line)
         with _output_to(Path(request["log"])):
+            _call_as(spark, request["environ"], own_modules)
             error = _run(spark, request)
         _answer(reply, error)
     spark.stop()
@@ -97,6 +103,27 @@ def _rehearse(spark: SparkSession) -> None:
 def _same(batches: Iterable[Any]) -> Iterable[Any]:
     """Runs in Spark's Python workers."""
     return batches
+
+
+def _call_as(spark: SparkSession, environ: Mapping[str, str], own_modules: frozenset[str]) -> None:
+    """Let everything from now on call the cloud, and as the principal, that AWS's variables in *environ* name."""
+    changed = {name: value for name, value in environ.items() if os.environ.get(name) != value}
+    if not changed:
+        return
+    os.environ.update(changed)
+    # Python workers are forked from a process for each environment.
+    spark.sparkContext.environment.update(changed)
+    configuration = spark.sparkContext._jsc.hadoopConfiguration()  # noqa: SLF001
+    for name, value in s3a_properties(environ).items():
+        configuration.set(name, value)
+    # What was made before calls as before: the JVM's file systems, boto3's session, clients that jobs' modules keep.
+    jvm: Any = spark._jvm  # noqa: SLF001
+    jvm.org.apache.hadoop.fs.FileSystem.closeAll()
+    boto3.DEFAULT_SESSION = None
+    for name in frozenset(sys.modules) - own_modules:
+        file = getattr(sys.modules[name], "__file__", None)
+        if file is not None and not file.startswith((sys.prefix, sys.base_prefix)):
+            del sys.modules[name]
 
 
 def _run(spark: SparkSession, request: dict[str, Any]) -> str | None:

@@ -13,10 +13,28 @@ import pytest
 
 from benchmarks.runs import no_events
 from local.pipeline import Pipeline, running_pipeline
+from local.spark_pool import POOL_VARIABLE, SparkPool
 from tests.lake import Lake
 
 PROJECT = Path(__file__).resolve().parent.parent
 RECORDINGS = PROJECT.parent / "shared" / "b3"
+
+_SPARKS = 2
+"""As many as `make test` has cores: a third would only be one more to warm up."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give all clouds of a test run, in whichever of its processes, the same few Sparks: each start costs ten runs."""
+    if not hasattr(config, "workerinput"):
+        pool = SparkPool(_SPARKS)
+        os.environ[POOL_VARIABLE] = str(pool.path)
+        config.add_cleanup(pool.close)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, so that no process is left with it at the end, when the others have nothing to do."""
+    folders = [PROJECT / "tests" / name for name in ("e2e", "integration", "unit")]
+    items.sort(key=lambda item: folders.index(item.path.parent))
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +19,9 @@ from app import create_app, settings_from_environ
 from bovespa.errors import ConfigurationError
 from local.cloud import Cloud
 from local.pipeline import Pipeline
-from tests.processes import descendants
+from local.synthetic import synthetic_csv
+from tests.lake import Lake
+from tests.processes import commands
 
 Call = Callable[["Principal"], Any]
 
@@ -247,20 +250,23 @@ def test_a_key_without_its_secret_opens_nothing(principals: dict[str, Principal]
     assert caught.value.response["Error"]["Code"] == "SignatureDoesNotMatch"
 
 
-def test_the_api_and_the_job_call_as_themselves(pipeline: Pipeline) -> None:
+def test_the_api_and_the_job_call_as_themselves(pipeline: Pipeline, lake: Lake) -> None:
     """Otherwise no other test of this pipeline would prove anything of the policies."""
-    (worker,) = [
-        pid for pid, command in descendants(pipeline.cloud.process.pid).items() if "local.spark_worker" in command
-    ]
-    assert access_key(pipeline.api_process.pid).startswith("AKIA")
-    assert access_key(worker).startswith("ASIA")
+    lake.refine(lake.store(synthetic_csv("AGFS", dt.date(2025, 2, 24))))
+    environments = [environment(pid) for pid, command in commands().items() if "local.spark_daemon" in command]
+    mine = [one for one in environments if one.get("AWS_ENDPOINT_URL") == pipeline.cloud.endpoint_url]
+    assert mine
+    assert environment(pipeline.api_process.pid)["AWS_ACCESS_KEY_ID"].startswith("AKIA")
+    assert {one["AWS_ACCESS_KEY_ID"][:4] for one in mine} == {"ASIA"}
 
 
-def access_key(pid: int) -> str:
-    """The access key in the environment of a process."""
-    variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    (key,) = [one.partition(b"=")[2] for one in variables if one.startswith(b"AWS_ACCESS_KEY_ID=")]
-    return key.decode()
+def environment(pid: int) -> dict[str, str]:
+    """The environment of a process; empty if it has ended."""
+    try:
+        variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return {}
+    return dict(one.decode().partition("=")[::2] for one in variables)
 
 
 def test_the_watch_looks_as_its_own_role(pipeline: Pipeline) -> None:

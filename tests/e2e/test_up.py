@@ -23,6 +23,7 @@ from typing import Any
 import pytest
 import requests
 
+from local.spark_pool import POOL_VARIABLE
 from tests import markdown
 from tests.conftest import PROJECT
 from tests.e2e.test_local_commands import environment, local
@@ -40,12 +41,15 @@ TIMEOUT_S = 240
 
 
 @contextlib.contextmanager
-def running_up(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
-    """`python -m local up --json`, ready."""
+def running_up(*arguments: str, own_spark: bool = False) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+    """`python -m local up --json`, ready; with a Spark of its own, as a person has it, or with that of the tests."""
+    environ = environment()
+    if own_spark:
+        del environ[POOL_VARIABLE]
     process = subprocess.Popen(
         [sys.executable, "-m", "local", "up", "--json", *arguments],
         cwd=PROJECT,
-        env=environment(),
+        env=environ,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -186,7 +190,7 @@ class Up:
 def first_up(start: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """The README's, which gets the README's session first, and then keeps its data for the restart."""
     data = str(tmp_path_factory.mktemp("up") / "data")
-    with running_up(*start, "--data", data) as (process, up):
+    with running_up(*start, "--data", data, own_spark=True) as (process, up):
         yield Up(process, up, data)
 
 
@@ -240,13 +244,7 @@ def test_what_up_stored_survives_a_restart_and_the_stand_in_can_be_told(first_up
     first = requests.get(f"{up['api']}/bovespaDay?index=UTIL", headers=headers, timeout=60).json()
     assert (first["status"], first["session_date"]) == ("stored", "2025-02-24")
     state_url = "/sessions/UTIL/2025-02-24"
-
-    def is_refined() -> bool:
-        answer = requests.get(f"{up['api']}{state_url}", headers=headers, timeout=30).json()
-        assert answer["state"] in ("stored", "refining", "refined"), answer
-        return bool(answer["state"] == "refined")
-
-    until(is_refined, timeout_s=120, every_s=0.2)
+    wait_until_refined(up, "UTIL/2025-02-24")
     # Cloud, Lambda, Spark and API: whatever it started, directly or not.
     started = descendants(process.pid)
     assert any("local.spark_worker" in command for command in started.values())
@@ -275,6 +273,17 @@ def test_what_up_stored_survives_a_restart_and_the_stand_in_can_be_told(first_up
         assert_the_stand_in_can_be_told_its_day_and_its_faults(up)
 
 
+def wait_until_refined(up: dict[str, Any], session: str) -> None:
+    headers = token(up)
+
+    def is_refined() -> bool:
+        answer = requests.get(f"{up['api']}/sessions/{session}", headers=headers, timeout=30).json()
+        assert answer["state"] in ("stored", "refining", "refined"), answer
+        return bool(answer["state"] == "refined")
+
+    until(is_refined, timeout_s=120, every_s=0.2)
+
+
 def assert_a_shell_gets_the_variables_from_the_file(variables: dict[str, str]) -> None:
     assert stat.S_IMODE((PROJECT / ".local" / "running.env").stat().st_mode) == 0o600
     script = '. .local/running.env && exec "$0" -c "import json, os; print(json.dumps(dict(os.environ)))"'
@@ -297,3 +306,5 @@ def assert_the_stand_in_can_be_told_its_day_and_its_faults(up: dict[str, Any]) -
     assert requests.put(f"{up['b3']}/_stand_in", json={"faults": []}, timeout=10).ok
     answer = requests.get(f"{up['api']}/bovespaDay", headers=token(up), timeout=60).json()
     assert (answer["session_date"], answer["way"]) == ("2025-02-03", "browser")
+    # A cloud that ends during a run takes the tests' Spark with it.
+    wait_until_refined(up, "IBOV/2025-02-03")

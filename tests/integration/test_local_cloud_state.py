@@ -10,13 +10,18 @@ from pathlib import Path
 import pytest
 
 from local.cloud import CloudDidNotStart, running_cloud
+from local.spark_pool import POOL_VARIABLE
 from tests.until import until
 
 PARTITION = ["IBOV", "2024-01-02", "ABEV3"]
 TABLE = {"DatabaseName": "bovespa", "TableName": "portfolio"}
 
 
-def test_stack_catalog_and_objects_survive_a_kill_and_no_run_goes_on(tmp_path: Path) -> None:
+def test_stack_catalog_and_objects_survive_a_kill_and_no_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A Spark that has to start first, so that the run is not over before the kill.
+    monkeypatch.delenv(POOL_VARIABLE)
     with running_cloud(data=tmp_path, warm=False) as cloud:
         outputs = dict(cloud.outputs)
         s3, glue = cloud.client("s3"), cloud.client("glue")

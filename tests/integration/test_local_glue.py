@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from local.glue_runs import GlueSparkRunner, WorkerLost, start_worker
+from local.glue_runs import GlueSparkRunner
+from local.spark_process import WorkerLost, start_worker
 from tests.lake import FINISHED, Lake
 from tests.processes import descendants
 from tests.until import until
@@ -96,7 +97,7 @@ SCRIPT = """
         spark.range(3).cache().createOrReplaceTempView("left_over")
         raise ValueError("in the middle")
 """
-"""All in one, because for other code the local Glue starts another Spark."""
+"""What one run of it leaves must not meet the next."""
 
 
 @pytest.fixture(scope="module")
@@ -108,14 +109,16 @@ def job(lake: Lake, role: str) -> str:
 def test_a_script_that_raises_fails_its_run_with_the_reason_and_nothing_of_it_meets_the_next(
     lake: Lake, job: str
 ) -> None:
-    answers = []
-    for _ in range(2):
+    seen = set()
+    for _ in range(20):
         run = finished_run(lake, job, end="raise")
         assert (run["JobRunState"], run["ErrorMessage"]) == ("FAILED", "ValueError: in the middle")
-        answers.append(written(lake, job).split(maxsplit=2))
-    (first, _, _), (second, partitions, views) = answers
-    assert first == second, "a failure is no reason to start Spark again"
-    assert (partitions, views) == ("200", "[]")
+        process, partitions, views = written(lake, job).split(maxsplit=2)
+        assert (partitions, views) == ("200", "[]")
+        if process in seen:
+            return
+        seen.add(process)
+    pytest.fail("each run had another process, but a failure is no reason to start Spark again")
 
 
 def test_after_a_process_that_died_the_next_run_executes_its_script_in_spark_with_its_arguments(
@@ -161,7 +164,7 @@ def test_a_process_that_was_killed_while_it_had_nothing_to_do_is_told_and_leaves
     os.kill(pid, signal.SIGKILL)
     until(lambda: worker.has_ended)
     with pytest.raises(WorkerLost, match="exit status -9"):
-        worker.run({}, deadline=time.monotonic() + 10, stopped=threading.Event(), run={})
+        worker.run({"py_files": []}, deadline=time.monotonic() + 10, stopped=threading.Event())
     worker.close()
 
 
