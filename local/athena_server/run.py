@@ -1,9 +1,11 @@
-"""Runs a translated query in a DuckDB of its own that reaches neither files nor the network."""
+"""Runs a translated query in a DuckDB that reaches neither files nor the network."""
 
 from __future__ import annotations
 
+import atexit
 import re
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from inspect import Parameter, Signature
 from typing import Any
@@ -14,7 +16,7 @@ from duckdb.func import FunctionNullHandling
 
 from local.athena_server.errors import StatementFailed, not_supported
 from local.athena_server.queries import Catalog, translate
-from local.athena_server.scope import TableUse, Translation
+from local.athena_server.scope import PythonFunction, TableUse
 from local.athena_server.sql_types import SqlType, text_of
 from local.athena_server.values import failure_in
 
@@ -36,6 +38,42 @@ _FAILURES = (
 
 Loader = Callable[[TableUse], pa.Table]
 """Returns a table's rows, whose columns are `c0`, `c1`, ... in the table's order."""
+
+
+class _Database:
+    """The DuckDB of this process: to start one takes longer than most queries.
+
+    Each query has a connection of its own to it, and the tables registered there are nobody else's.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._first: duckdb.DuckDBPyConnection | None = None
+        self._functions: set[str] = set()
+
+    def connect(self, functions: Mapping[PythonFunction, str]) -> duckdb.DuckDBPyConnection:
+        """Return a new connection that has *functions*."""
+        with self._lock:
+            if self._first is None:
+                self._first = duckdb.connect(":memory:", config=_CONFIG)
+                # What is still there when Python ends is told on stderr as leaked.
+                atexit.register(self._first.close)
+                for lock in _LOCKS:
+                    self._first.execute(lock)
+            for (function, arguments, result), name in functions.items():
+                if name not in self._functions:
+                    self._first.create_function(
+                        name,
+                        _of_arity(function, len(arguments)),
+                        list(arguments),
+                        result,
+                        null_handling=FunctionNullHandling.SPECIAL,
+                    )
+                    self._functions.add(name)
+            return self._first.cursor()
+
+
+_DATABASE = _Database()
 
 
 @dataclass(frozen=True)
@@ -67,13 +105,10 @@ def run_query(
         StatementFailed: Athena would refuse or fail it, or the local Athena cannot answer it truthfully.
     """
     query, translation = translate(text, database, catalog)
-    connection = duckdb.connect(":memory:", config=_CONFIG)
+    connection = _DATABASE.connect(translation.functions)
     try:
         for use in translation.tables:
             connection.register(use.name, load(use))
-        _define(connection, translation)
-        for lock in _LOCKS:
-            connection.execute(lock)
         started(connection)
         try:
             result = connection.execute(query.text)
@@ -86,17 +121,6 @@ def run_query(
         connection.close()
     columns = tuple(zip(query.names, kinds, strict=True))
     return Answer(columns, [[text_of(value, kind) for value, kind in zip(row, kinds, strict=True)] for row in rows])
-
-
-def _define(connection: duckdb.DuckDBPyConnection, translation: Translation) -> None:
-    for (function, arguments, result), name in translation.functions.items():
-        connection.create_function(
-            name,
-            _of_arity(function, len(arguments)),
-            list(arguments),
-            result,
-            null_handling=FunctionNullHandling.SPECIAL,
-        )
 
 
 def _of_arity(function: Callable[..., Any], count: int) -> Callable[..., Any]:

@@ -45,6 +45,9 @@ class TableUse:
 
 Origin = tuple[TableUse, str]
 
+PythonFunction = tuple[Callable[..., Any], tuple[str, ...], str]
+"""A function of `local.athena_server.values`, the types of its arguments and of its result."""
+
 
 @dataclass(frozen=True)
 class Field:
@@ -129,8 +132,8 @@ class Translation:
     text: str
     """The statement, for the places in messages."""
     tables: list[TableUse] = field(default_factory=list)
-    functions: dict[tuple[Callable[..., Any], tuple[str, ...], str], str] = field(default_factory=dict)
-    """Python functions that DuckDB calls: function, types of arguments and result; and its name in SQL."""
+    functions: dict[PythonFunction, str] = field(default_factory=dict)
+    """Python functions that DuckDB calls, and their names in SQL: the same in every statement."""
     numbers: int = 0
 
     def unique(self, prefix: str) -> str:
@@ -152,7 +155,7 @@ class Translation:
                 types.append("INTEGER")
                 texts.append(f"CAST({argument} AS INTEGER)")
         key = (function, tuple(types), kind.duckdb)
-        name = self.functions.setdefault(key, f"py{len(self.functions)}_{function.__name__}")
+        name = self.functions.setdefault(key, f"{function.__name__}({', '.join(types)}) {kind.duckdb}")
         return Sql(f'"{name}"({", ".join(texts)})', kind)
 
     def place(self, node: Node) -> str:

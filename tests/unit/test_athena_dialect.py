@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -67,13 +68,15 @@ TABLES: dict[str, InMemory | View] = {
 }
 
 
-def run(sql: str) -> Answer:
+def run(sql: str, started: Callable[[object], None] = lambda _connection: None) -> Answer:
     def load(use: TableUse) -> pa.Table:
         columns = list(zip(*use.table.rows, strict=True)) or [()] * len(use.table.columns)
         arrays = [pa.array(column, kind.arrow) for column, (_, kind) in zip(columns, use.table.columns, strict=True)]
         return pa.table(arrays, names=[f"c{number}" for number in range(len(arrays))])
 
-    return run_query(sql, "db", lambda database, name: TABLES.get(name) if database == "db" else None, load)
+    return run_query(
+        sql, "db", lambda database, name: TABLES.get(name) if database == "db" else None, load, started=started
+    )
 
 
 def values(sql: str) -> list[str]:
@@ -515,6 +518,16 @@ def test_today_is_today_in_utc() -> None:
     before = dt.datetime.now(dt.UTC).date()
     ((today,),) = run("SELECT current_date").rows
     assert today in {str(before), str(dt.datetime.now(dt.UTC).date())}
+
+
+def test_two_queries_at_once_see_nothing_of_each_others_tables() -> None:
+    within: list[Answer] = []
+    answer = run(
+        "SELECT ticker, ROUND(share, 1) FROM shares WHERE rank_no = 1",
+        lambda _connection: within.append(run("SELECT COUNT(*), MAX(ROUND(d, 1)) FROM nothing")),
+    )
+    assert [each.rows for each in within] == [[["0", None]]]
+    assert answer.rows == [["VALE3", "10.500"]]
 
 
 def test_a_view_whose_columns_changed_is_stale() -> None:
