@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -61,12 +62,15 @@ class _Glue:
     def partitions(self, table: GlueTable) -> list[Partition]:
         return partitions_of(table, list(self.service._partitions.get(f"{table.database}/{table.name}") or ()))  # noqa: SLF001
 
-    def etags(self, bucket: str) -> Mapping[str, str]:
-        found = self._s3._buckets.get(bucket)  # noqa: SLF001
+    def etags(self, bucket: str, prefix: str) -> Mapping[str, str]:
+        # Through here, because it puts the keys in order (`local.s3_listing`).
+        found = self._s3._ensure_bucket(bucket)  # noqa: SLF001
         if found is None:
             raise StatementFailed("HIVE_METASTORE_ERROR", f"The bucket {bucket} does not exist")
-        # A copy made at once: other requests go on writing.
-        return {key: str(item["etag"]) for key, item in list(found["objects"].items())}
+        objects = found["objects"]
+        keys, *_ = objects.page(prefix, "", sys.maxsize, "")
+        # Other requests go on writing, and deleting.
+        return {key: str(item["etag"]) for key in keys if (item := objects.get(key)) is not None}
 
     def read(self, bucket: str, key: str) -> bytes | None:
         content: bytes | None = self._s3._get_object_data(bucket, key)  # noqa: SLF001

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -31,8 +30,8 @@ _WIDENED = {
 class Store(Protocol):
     """Where the objects are."""
 
-    def etags(self, bucket: str) -> Mapping[str, str]:
-        """Return the ETag of each object."""
+    def etags(self, bucket: str, prefix: str) -> Mapping[str, str]:
+        """Return the ETag of each object under *prefix*, by their keys in order."""
 
     def read(self, bucket: str, key: str) -> bytes | None:
         """Return an object's bytes, or None if it has gone."""
@@ -97,14 +96,11 @@ class FileCache:
                 # Most of it are files that were replaced since.
                 self._drop(name)
         with self._lock:
-            while len(self._tables) > 1 and self._held_bytes() > self._limit_bytes:
-                self._tables.popitem(last=False)
-            if self._held_bytes() > self._limit_bytes:
-                self._tables.clear()
+            held_bytes = sum(each.table.nbytes for each in self._tables.values())
+            while held_bytes > self._limit_bytes:
+                _, least_used = self._tables.popitem(last=False)
+                held_bytes -= least_used.table.nbytes
         return rows, places
-
-    def _held_bytes(self) -> int:
-        return sum(held.table.nbytes for held in self._tables.values())
 
     def _drop(self, name: tuple[str, tuple[tuple[str, SqlType], ...]]) -> None:
         with self._lock:
@@ -115,7 +111,7 @@ def _append(held: _Rows, table: GlueTable, missing: list[tuple[str, str, str]], 
     pieces, first = [held.table], held.table.num_rows
     places = {}
     for bucket, key, etag in missing:
-        rows, size_bytes = _decode(table, store, bucket, key)
+        rows, size_bytes = _decode(table, held.table.schema, store, bucket, key)
         pieces.append(rows)
         places[bucket, key] = _Place(etag, first, rows.num_rows, size_bytes)
         first += rows.num_rows
@@ -145,17 +141,13 @@ def scan(table: GlueTable, partitions: list[Partition], store: Store, cache: Fil
     Raises:
         StatementFailed: A file is not what the table declares.
     """
-    listings: dict[str, tuple[list[str], Mapping[str, str]]] = {}
     wanted: list[tuple[str, str, str]] = []
     owners: list[Partition] = []
     for partition in partitions:
-        if partition.bucket not in listings:
-            etags = store.etags(partition.bucket)
-            listings[partition.bucket] = (sorted(etags), etags)
-        keys, etags = listings[partition.bucket]
-        for key in _under(keys, partition.prefix):
-            wanted.append((partition.bucket, key, etags[key]))
-            owners.append(partition)
+        for key, etag in store.etags(partition.bucket, partition.prefix).items():
+            if _is_data(key[len(partition.prefix) :]):
+                wanted.append((partition.bucket, key, etag))
+                owners.append(partition)
     rows, places = cache.rows_of(table, wanted, store)
     columns = [rows.column(number) for number in range(len(table.file_columns))]
     lengths = [place.count for place in places]
@@ -165,17 +157,10 @@ def scan(table: GlueTable, partitions: list[Partition], store: Store, cache: Fil
     return Scan(pa.table(columns, names=names), len(wanted), sum(place.size_bytes for place in places))
 
 
-def _under(keys: list[str], prefix: str) -> list[str]:
-    """Return the keys under *prefix* that are data: not hidden, not a folder's marker."""
-    found = []
-    for number in range(bisect.bisect_left(keys, prefix), len(keys)):
-        key = keys[number]
-        if not key.startswith(prefix):
-            break
-        parts = key[len(prefix) :].split("/")
-        if parts[-1] and not any(part.startswith(("_", ".")) for part in parts):
-            found.append(key)
-    return found
+def _is_data(name: str) -> bool:
+    """Tell whether *name*, a key without its partition's prefix, is neither hidden nor a folder's marker."""
+    parts = name.split("/")
+    return bool(parts[-1]) and not any(part.startswith(("_", ".")) for part in parts)
 
 
 def _repeated(values: list[Any], lengths: list[int], kind: SqlType) -> pa.Array:
@@ -193,27 +178,26 @@ def _schema(table: GlueTable) -> pa.Schema:
     return pa.schema(fields or [("rows", pa.null())])
 
 
-def _decode(table: GlueTable, store: Store, bucket: str, key: str) -> tuple[pa.Table, int]:
+def _decode(table: GlueTable, schema: pa.Schema, store: Store, bucket: str, key: str) -> tuple[pa.Table, int]:
     content = store.read(bucket, key)
     uri = f"s3://{bucket}/{key}"
     if content is None:
         raise StatementFailed("HIVE_CANNOT_OPEN_SPLIT", f"Error opening Hive split {uri}: the object does not exist")
     try:
         file = parquet.ParquetFile(pa.BufferReader(content))
-        schema = file.schema_arrow
-        present = {field.name.lower(): field for field in schema}
-        wanted = [present[name].name for name, _ in table.file_columns if name in present]
+        present = {name.lower(): name for name in file.schema_arrow.names}
+        wanted = [present[name] for name, _ in table.file_columns if name in present]
         rows = file.read(columns=wanted, use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise StatementFailed("HIVE_CANNOT_OPEN_SPLIT", f"Error opening Hive split {uri}: {error}") from None
     columns = []
-    for name, kind in table.file_columns:
+    for (name, kind), declared in zip(table.file_columns, schema.types, strict=False):
         if name not in present:
-            columns.append(pa.nulls(file.metadata.num_rows, kind.arrow))
+            columns.append(pa.nulls(file.metadata.num_rows, declared))
             continue
-        column = rows.column(present[name].name).combine_chunks()
-        columns.append(_as_declared(column, name, kind, uri))
-    return pa.table(columns or [pa.nulls(file.metadata.num_rows)], schema=_schema(table)), len(content)
+        column = rows.column(present[name])
+        columns.append(column if column.type == declared else _as_declared(column.combine_chunks(), name, kind, uri))
+    return pa.table(columns or [pa.nulls(file.metadata.num_rows)], schema=schema), len(content)
 
 
 def _as_declared(column: pa.Array, name: str, kind: SqlType, uri: str) -> pa.Array:
