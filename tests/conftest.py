@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
+import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import boto3
@@ -35,6 +37,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes long, so that no process is left with it at the end, when the others have nothing to do."""
     folders = [PROJECT / "tests" / name for name in ("e2e", "integration", "unit")]
     items.sort(key=lambda item: folders.index(item.path.parent))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep modules and tests, which live as long as the process, out of every search for garbage."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+        # What is not freed when Python ends, DuckDB tells on stderr as leaked.
+        atexit.register(gc.unfreeze)
 
 
 @pytest.fixture(autouse=True)
