@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import hashlib
 from dataclasses import dataclass
 from typing import Any
@@ -92,7 +93,16 @@ class Lake:
         self.wait_until_idle()
 
     def wait_until_idle(self) -> None:
-        until(lambda: all(run["JobRunState"] in FINISHED for run in self.runs()), timeout_s=180, every_s=0.1)
+        """Wait until no run is under way, nor one that began meanwhile."""
+
+        def is_finished(run_id: str) -> bool:
+            run = self.cloud.client("glue").get_job_run(JobName="bovespa-refine", RunId=run_id)["JobRun"]
+            return run["JobRunState"] in FINISHED
+
+        # Asked for one by one: all that there ever were are much to send and to read ten times a second.
+        while under_way := [run["Id"] for run in self.runs() if run["JobRunState"] not in FINISHED]:
+            for run_id in under_way:
+                until(functools.partial(is_finished, run_id), timeout_s=180, every_s=0.1)
 
     def keys(self, prefix: str) -> list[str]:
         return sorted(self.versions(prefix))

@@ -50,7 +50,7 @@ def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             except requests.ConnectionError:
                 return False
 
-        until(answers, timeout_s=60)
+        until(answers, timeout_s=60, every_s=0.05)
         yield url
     finally:
         process.terminate()

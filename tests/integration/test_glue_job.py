@@ -144,7 +144,7 @@ def test_a_run_that_gives_up_after_its_second_look_acknowledges_nothing(quiet_la
     try:
         faults.set(CloudFault("AWSGlue.BatchCreatePartition"))
         run_id = quiet_lake.start(second)
-        until(faults.hits, timeout_s=60)
+        until(faults.hits, timeout_s=60, every_s=0.05)
         quiet_lake.store(synthetic_csv("IFNC", first.session_date))
         faults.set(CloudFault(f"PUT /{quiet_lake.refined}/portfolio/.*", answer=Refusal(403, "AccessDenied")))
         state, _ = quiet_lake.outcome(run_id)

@@ -262,7 +262,7 @@ def test_a_rebuild_that_is_killed_leaves_what_the_next_one_knows(lake: Lake) -> 
     s3.put_object(Bucket=SCRATCH.bucket, Key="portfolio/left-over", Body=b"of no worth")
     with writes_held(lake):
         with start(lake, "--yes") as process:
-            until(lambda: run_under_way(lake), timeout_s=60)
+            until(lambda: run_under_way(lake), timeout_s=60, every_s=0.05)
             process.kill()
             process.communicate()
         assert scratch(lake) == [SCRATCH.bucket, SCRATCH.database]
@@ -276,7 +276,7 @@ def test_a_rebuild_that_is_killed_leaves_what_the_next_one_knows(lake: Lake) -> 
         lake.wait_until_idle()
 
     with writes_held(lake), start(lake, "--yes") as process:
-        until(lambda: run_under_way(lake), timeout_s=60)
+        until(lambda: run_under_way(lake), timeout_s=60, every_s=0.05)
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (1, "")
