@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
-import subprocess
-import sys
 from collections import defaultdict
 from dataclasses import replace
 from typing import Any
@@ -18,13 +15,13 @@ from bovespa.calendar import trading_days
 from bovespa.layout import Import, Receipt, RefinedPartition, Session, quarantine_key
 from bovespa.portfolio_csv import file_name, parse_csv, serialise_csv
 from bovespa.records import Provenance
-from local.cloud import PROJECT
 from local.pipeline import Pipeline
 from local.synthetic import synthetic_csv
 from s3_bucket_manager.manager import RawStore
 from s3_bucket_manager.parquet_files import to_parquet_bytes
 from s3_bucket_manager.raw_parquet import portfolio_table, read_facts
 from tests.lake import Lake, sha256
+from tests.operator_commands import flask_command
 from tests.until import until
 
 INDEX = "IBEW"
@@ -38,17 +35,9 @@ REFUSED_SHA256 = "ab" * 32
 
 
 def doctor(pipeline: Pipeline, *arguments: str, index: str = INDEX) -> tuple[int, dict[str, Any]]:
-    answer = subprocess.run(
-        [sys.executable, "-m", "flask", "--app", "app", "doctor", "--index", index, "--json", *arguments],
-        cwd=PROJECT,
-        env=dict(os.environ) | pipeline.environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    answer = flask_command(pipeline.environment, "doctor", "--index", index, "--json", *arguments)
     assert answer.stdout, answer.stderr
-    return answer.returncode, json.loads(answer.stdout)
+    return answer.exit_code, json.loads(answer.stdout)
 
 
 def by_kind(report: dict[str, Any]) -> dict[str, set[str | None]]:

@@ -22,22 +22,11 @@ from local.pipeline import Pipeline
 from local.synthetic import synthetic_csv
 from s3_bucket_manager.manager import RawStore
 from tests.lake import Lake
+from tests.operator_commands import flask_command
 from tests.until import until
 
 DAYS = list(trading_days(dt.date(2025, 6, 2), dt.date(2025, 6, 13)))
 NOON = dt.datetime(2025, 6, 14, 12, tzinfo=dt.UTC)
-
-
-def command(pipeline: Pipeline, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "flask", "--app", "app", "import-csv", *map(str, arguments)],
-        cwd=PROJECT,
-        env=dict(os.environ) | pipeline.environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
 
 
 def archive(folder: Path, index_code: str, days: list[dt.date] = DAYS) -> Path:
@@ -78,9 +67,9 @@ def test_an_archive_causes_one_run_and_every_file_is_accounted_for(
     (folder / "huge.csv").write_bytes(b"x" * (2 << 20))
     (folder / "empty.CSV").write_bytes(b"")
 
-    answer = command(pipeline, folder, folder / "2025-06", "--json")
+    answer = flask_command(pipeline.environment, "import-csv", folder, folder / "2025-06", "--json")
 
-    assert answer.returncode == 1, answer.stderr
+    assert answer.exit_code == 1, answer.stderr
     report = json.loads(answer.stdout)
     assert (report["files"], report["stored"], report["unchanged"]) == (len(DAYS) + 5, len(DAYS), 1)
     refused = ("broken.csv", "huge.csv", "empty.CSV", file_name("INDX", dt.date(2025, 6, 30)))
@@ -113,15 +102,15 @@ def test_an_archive_causes_one_run_and_every_file_is_accounted_for(
 
 def test_an_archive_that_is_stored_already_starts_nothing(lake: Lake, pipeline: Pipeline, tmp_path: Path) -> None:
     folder = archive(tmp_path, "ISEE", DAYS[:3])
-    first = command(pipeline, folder)
-    assert first.returncode == 0, first.stderr
+    first = flask_command(pipeline.environment, "import-csv", folder)
+    assert first.exit_code == 0, first.stderr
     (line, run) = first.stdout.splitlines()
     assert line == "3 files: 3 stored, 0 unchanged, 0 refused"
     manifests = objects(lake, "imports/")
 
-    again = command(pipeline, folder, "--json")
+    again = flask_command(pipeline.environment, "import-csv", folder, "--json")
 
-    assert again.returncode == 0, again.stderr
+    assert again.exit_code == 0, again.stderr
     report = json.loads(again.stdout)
     assert (report["stored"], report["unchanged"], report["manifest_uri"]) == (0, 3, None)
     assert objects(lake, "imports/") == manifests

@@ -27,6 +27,7 @@ from local.synthetic_trading import synthetic_cotahist, synthetic_quotes, synthe
 from s3_bucket_manager.trading_parquet import read_trading_day, read_trading_facts, trading_bytes
 from s3_bucket_manager.trading_store import TradingStore
 from tests.lake import Lake
+from tests.operator_commands import flask_command
 from tests.until import until
 
 DAYS = [TradingDay(day) for day in trading_days(dt.date(2024, 12, 16), dt.date(2025, 1, 10))]
@@ -38,17 +39,9 @@ NOBODY = "IGNM"
 
 
 def doctor(pipeline: Pipeline, *arguments: str) -> tuple[int, dict[str, Any]]:
-    answer = subprocess.run(
-        [sys.executable, "-m", "flask", "--app", "app", "doctor", "--index", NOBODY, "--json", *PERIOD, *arguments],
-        cwd=PROJECT,
-        env=dict(os.environ) | pipeline.environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    answer = flask_command(pipeline.environment, "doctor", "--index", NOBODY, "--json", *PERIOD, *arguments)
     assert answer.stdout, answer.stderr
-    return answer.returncode, json.loads(answer.stdout)
+    return answer.exit_code, json.loads(answer.stdout)
 
 
 def by_kind(report: dict[str, Any]) -> dict[str, set[str | None]]:
