@@ -36,7 +36,8 @@ class Credentials:
 class JobSession:
     """The session of the job's role: its credentials exist before it is known whose they are.
 
-    The Spark process is started before the first run says which role the job has, and its environment cannot change.
+    A Spark process is started with them before the first run says which role the job has, so that it has nothing to
+    change then.
     """
 
     def __init__(self) -> None:
