@@ -89,9 +89,7 @@ async def _serve(
     faults: bool,
     seeding: bool,
 ) -> None:
-    from hypercorn.asyncio import serve  # noqa: PLC0415 - after the environment is set
-    from hypercorn.config import Config  # noqa: PLC0415
-    from ministack.app import app  # noqa: PLC0415
+    from ministack.app import app  # noqa: PLC0415 - after the environment is set
 
     # The emulator has read it; the Lambda process would inherit it, and its logger would leave out what AWS keeps.
     del os.environ["LOG_LEVEL"]
@@ -102,6 +100,7 @@ async def _serve(
     from local.cloud_state import StateKeeper, saving  # noqa: PLC0415
     from local.enforcement import over_tls  # noqa: PLC0415
     from local.glue_runs import GlueSparkRunner, install  # noqa: PLC0415
+    from local.http_server import serve  # noqa: PLC0415
     from local.request_log import logged  # noqa: PLC0415
     from local.seeding import with_seeding  # noqa: PLC0415
 
@@ -124,11 +123,6 @@ async def _serve(
         # Before the emulator saves its state: a run that is under way now ends as stopped, not as running for ever.
         await asyncio.to_thread(runner.close)
 
-    config = Config()
-    config.bind = [f"127.0.0.1:{port}"]
-    config.keep_alive_timeout = 75
-    config.graceful_timeout = 1
-    config.loglevel = "WARNING"
     served = over_tls(app)
     async with contextlib.AsyncExitStack() as stack:
         if is_kept:
@@ -143,7 +137,7 @@ async def _serve(
         if requests is not None:
             # Line by line, so that a request is counted before it is answered.
             served = logged(served, stack.enter_context(requests.open("a", encoding="utf-8", buffering=1)))
-        await serve(served, config, shutdown_trigger=stopped)
+        await serve(served, port, until=stopped())
 
 
 if __name__ == "__main__":
