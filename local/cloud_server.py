@@ -94,7 +94,7 @@ async def _serve(
     # The emulator has read it; the Lambda process would inherit it, and its logger would leave out what AWS keeps.
     del os.environ["LOG_LEVEL"]
 
-    from local import glue_catalog, lambda_events, s3_listing  # noqa: PLC0415
+    from local import cloud_templates, glue_catalog, lambda_events, s3_listing  # noqa: PLC0415
     from local.athena_server import engine, named_queries  # noqa: PLC0415
     from local.cloud_faults import with_faults  # noqa: PLC0415
     from local.cloud_state import StateKeeper, saving  # noqa: PLC0415
@@ -108,6 +108,7 @@ async def _serve(
     install(runner)
     partitions = glue_catalog.install()
     s3_listing.install()
+    cloud_templates.install()
     lambda_events.install()
     engine.install()
     named_queries.install()

@@ -95,6 +95,9 @@ def spark_properties(endpoint_url: str, work_dir: Path, *, class_option: str | N
         "spark.driver.extraJavaOptions": jvm_options,
         "spark.local.dir": str(work_dir),
         "spark.python.daemon.module": "local.spark_daemon",
+        # SQL's Python workers have this variable, those that take rows from Python have not, and Spark starts a daemon
+        # for each set of variables.
+        "spark.executorEnv.SPARK_SIMPLIFIED_TRACEBACK": "1",
         "spark.ui.enabled": "false",
         # Each query's plan is written out for the page that is not there: as short as can be.
         "spark.sql.ui.explainMode": "simple",

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from local.spark_pool import POOL_VARIABLE, PooledSpark, SparkPool
-from local.spark_process import RunStopped
+from local.spark_process import RunStopped, start_worker
 from tests.processes import descendants
 from tests.until import until
 
@@ -24,6 +24,7 @@ import os
 import sys
 
 import boto3
+import pyarrow
 from pyspark.sql import SparkSession
 
 sys.path.insert(0, os.path.dirname(sys.argv[0]))
@@ -33,6 +34,9 @@ sys.path.pop(0)
 def seen_by(_batches):
     yield os.environ["AWS_ENDPOINT_URL"], os.environ["AWS_ACCESS_KEY_ID"]
 
+def daemon_of(_batches):
+    yield pyarrow.RecordBatch.from_pydict({"process": pyarrow.array([os.getppid()], pyarrow.int32())})
+
 spark = SparkSession.builder.getOrCreate()
 configuration = spark._jsparkSession.sessionState().newHadoopConf()
 hadoop = spark._jvm.org.apache.hadoop.fs.Path("s3://any/").getFileSystem(configuration)
@@ -40,6 +44,10 @@ seen = {
     "process": os.getpid(),
     "script": [boto3.client("s3").meta.endpoint_url, boto3.DEFAULT_SESSION.get_credentials().access_key],
     "module": of_the_job.client().meta.endpoint_url,
+    "daemons": [
+        spark.sparkContext.parallelize([0], 1).mapPartitions(lambda _rows: [os.getppid()]).first(),
+        spark.range(1).mapInArrow(daemon_of, "process int").first()["process"],
+    ],
     "python": spark.sparkContext.parallelize([0], 1).mapPartitions(seen_by).first(),
     "jvm": [hadoop.getConf().get("fs.s3a.endpoint"), hadoop.getConf().get("fs.s3a.access.key")],
 }
@@ -92,6 +100,7 @@ def test_a_run_sees_the_cloud_and_the_principal_that_it_names_and_nothing_of_the
             assert spark.run(asked, deadline=time.monotonic() + 120, stopped=threading.Event()) is None
             seen = json.loads((tmp_path / "answer").read_text())
             processes.append(seen.pop("process"))
+            assert len(set(seen.pop("daemons"))) == 1, "what SQL and RDDs run in Python has a daemon each"
             endpoint, key = f"http://{cloud}.test:9", f"key of {cloud}"
             assert seen == {
                 "script": [endpoint, key],
@@ -118,7 +127,27 @@ def test_who_hangs_up_ends_its_run_with_its_process_and_a_closed_pool_leaves_non
             with pytest.raises(RunStopped):
                 spark.run(request(tmp_path, SCRIPT, "north"), deadline=time.monotonic() + 60, stopped=told)
         until(lambda: first not in sparks())
-        with connected(own.path):
-            until(lambda: sparks() - before)
+
+        def gets_another() -> bool:
+            with connected(own.path):
+                return bool(sparks() - before)
+
+        # Not at once: for a moment, the pool counts the process that it has just ended.
+        until(gets_another)
     assert sparks() == before
     assert not own.path.exists()
+
+
+def test_a_process_that_has_loaded_modules_runs_no_others(tmp_path: Path) -> None:
+    """Python would go on with the first ones, whatever code a run asks for."""
+    told = threading.Event()
+    told.set()
+    asked = request(tmp_path, SCRIPT, "north")
+    old, new = (asked | {"py_files": [f"/code/{digest}/glue.zip"]} for digest in ("0f", "1e"))
+    with contextlib.closing(start_worker("http://127.0.0.1:9", tmp_path)) as worker:
+        assert worker.fits(new)
+        with pytest.raises(RunStopped):
+            worker.run(old, deadline=time.monotonic() + 60, stopped=told)
+        assert worker.fits(old)
+        assert worker.fits(asked), "a script without modules runs in any"
+        assert not worker.fits(new)
