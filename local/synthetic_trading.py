@@ -12,6 +12,7 @@ import io
 import zipfile
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import lru_cache
 
 from bovespa.calendar import is_trading_day, last_rebalance_on_or_before, trading_days_after
 from bovespa.cotahist_writer import record, whole_file
@@ -47,6 +48,7 @@ def synthetic_quotes(session_date: dt.date) -> list[Quote]:
     return [_quote(share, session_date) for share in sorted(listed, key=lambda share: (share.company, share.ticker))]
 
 
+@lru_cache(maxsize=64)
 def synthetic_cotahist(session_date: dt.date) -> bytes:
     """Return the record of one day as the text that B3 would write.
 

@@ -89,7 +89,7 @@ class Lake:
             etag = s3.head_object(Bucket=self.raw, Key=session.raw_key)["ETag"].strip('"')
             return [key.rpartition("/")[2] for key in self.keys(session.receipts_prefix)] == [f"{etag}.json"]
 
-        until(lambda: all(map(current, sessions)), timeout_s=120, every_s=0.1)
+        until(lambda: all(map(current, sessions)), timeout_s=120, every_s=0.25)
         self.wait_until_idle()
 
     def wait_until_idle(self) -> None:
@@ -102,7 +102,7 @@ class Lake:
         # Asked for one by one: all that there ever were are much to send and to read ten times a second.
         while under_way := [run["Id"] for run in self.runs() if run["JobRunState"] not in FINISHED]:
             for run_id in under_way:
-                until(functools.partial(is_finished, run_id), timeout_s=180, every_s=0.1)
+                until(functools.partial(is_finished, run_id), timeout_s=180, every_s=0.25)
 
     def keys(self, prefix: str) -> list[str]:
         return sorted(self.versions(prefix))
