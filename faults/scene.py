@@ -30,6 +30,8 @@ from s3_bucket_manager.manager import RawStore
 ENDED = frozenset({"SUCCEEDED", "FAILED", "STOPPED", "TIMEOUT"})
 _TIMEOUT_S = 180.0
 _POLL_S = 0.02
+_ASK_S = 0.2
+"""How often the cloud is asked for what takes a run's seconds: it has better things to do."""
 
 
 class NotAsExpected(BovespaError):
@@ -38,7 +40,9 @@ class NotAsExpected(BovespaError):
     code = "not_as_expected"
 
 
-def until(condition: Callable[[], object], what: str, *, timeout_s: float = _TIMEOUT_S) -> None:
+def until(
+    condition: Callable[[], object], what: str, *, timeout_s: float = _TIMEOUT_S, every_s: float = _POLL_S
+) -> None:
     """Wait for *condition*.
 
     Raises:
@@ -49,7 +53,7 @@ def until(condition: Callable[[], object], what: str, *, timeout_s: float = _TIM
     while not condition():
         if time.monotonic() > deadline:
             raise NotAsExpected(f"not within {timeout_s:g} s: {what}")
-        pause.wait(_POLL_S)
+        pause.wait(every_s)
 
 
 def require(condition: object, what: str) -> None:
@@ -168,8 +172,9 @@ class Scene:
 
     def wait_until_refined(self, *sessions: Session) -> None:
         """Wait until the stored versions are visible and no run of them is under way."""
-        until(lambda: all(map(self.is_refined, sessions)), f"{', '.join(map(str, sessions))} refined")
-        until(lambda: all(map(self._is_quiet, sessions)), f"runs of {', '.join(map(str, sessions))} at their end")
+        names = ", ".join(map(str, sessions))
+        until(lambda: all(map(self.is_refined, sessions)), f"{names} refined", every_s=_ASK_S)
+        until(lambda: all(map(self._is_quiet, sessions)), f"runs of {names} at their end", every_s=_ASK_S)
 
     def wait_until_failed(self, session: Session, *, but: Collection[str] = ()) -> str:
         """Wait until a run of *session* has failed, and no other is under way; return its error.
@@ -182,7 +187,7 @@ class Scene:
         def new() -> list[dict[str, Any]]:
             return [run for run in self.runs(session) if run["Id"] not in but]
 
-        until(lambda: new() and self._is_quiet(session), f"the run of {session} at its end")
+        until(lambda: new() and self._is_quiet(session), f"the run of {session} at its end", every_s=_ASK_S)
         run = new()[0]
         require(run["JobRunState"] == "FAILED", f"the run of {session} is {run['JobRunState']}")
         return str(run.get("ErrorMessage", ""))

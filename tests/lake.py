@@ -84,12 +84,13 @@ class Lake:
     def wait_until_refined(self, *sessions: Session | TradingDay) -> None:
         """Wait until each one's receipt names the raw object that is there now, and no run is under way."""
 
-        def current(session: Session | TradingDay) -> bool:
+        def is_current(session: Session | TradingDay) -> bool:
             s3 = self.cloud.client("s3")
             etag = s3.head_object(Bucket=self.raw, Key=session.raw_key)["ETag"].strip('"')
             return [key.rpartition("/")[2] for key in self.keys(session.receipts_prefix)] == [f"{etag}.json"]
 
-        until(lambda: all(map(current, sessions)), timeout_s=120, every_s=0.25)
+        for session in sessions:
+            until(functools.partial(is_current, session), timeout_s=120, every_s=0.25)
         self.wait_until_idle()
 
     def wait_until_idle(self) -> None:
