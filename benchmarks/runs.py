@@ -12,7 +12,7 @@ from bovespa.layout import Session
 from bovespa.session_state import ALL_SESSIONS, SESSIONS_ARGUMENT
 from local.cloud import Cloud
 
-_POLL_S = 0.1
+_POLL_S = 0.05
 _TIMEOUT_S = 1800.0
 _UNFINISHED = ("STARTING", "RUNNING", "WAITING", "STOPPING")
 

@@ -34,9 +34,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes long, so that no process is left with it at the end, when the others have nothing to do."""
+    """Begin with what takes long, so that no process is left with it at the end, when the others have nothing to do.
+
+    What ends Sparks comes when hardly anybody needs them any more.
+    """
     folders = [PROJECT / "tests" / name for name in ("e2e", "integration", "unit")]
-    items.sort(key=lambda item: folders.index(item.path.parent))
+
+    def turn(item: pytest.Item) -> tuple[int, bool]:
+        return folders.index(item.path.parent), item.get_closest_marker("ends_spark") is not None
+
+    items.sort(key=turn)
 
 
 @pytest.hookimpl(wrapper=True)

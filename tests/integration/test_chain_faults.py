@@ -17,6 +17,8 @@ from local.pipeline import Pipeline
 from tests.compact_reckoning import sector_rows, session_rows
 from tests.reckoning import refined_rows
 
+pytestmark = pytest.mark.ends_spark
+
 TOLD = ("killed-new", "slow-down", "replaced")
 FAULTS = {fault.name: fault for fault in CHAIN_FAULTS}
 

@@ -20,6 +20,8 @@ from tests.lake import FINISHED, Lake
 from tests.processes import descendants
 from tests.until import until
 
+pytestmark = pytest.mark.ends_spark
+
 
 @pytest.fixture(scope="module")
 def role(lake: Lake) -> str:

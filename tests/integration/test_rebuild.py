@@ -35,6 +35,8 @@ from s3_bucket_manager.session_states import SessionStates
 from tests.lake import Lake
 from tests.until import until
 
+pytestmark = pytest.mark.ends_spark
+
 INDEX = "IBLV"
 DAYS = list(trading_days(dt.date(2024, 12, 18), dt.date(2025, 1, 8)))
 SCRATCH = ScratchNames.of("bovespa", account="000000000000", region="us-east-1")
