@@ -79,6 +79,8 @@ def spark_properties(endpoint_url: str, work_dir: Path, *, class_option: str | N
             # A run lasts seconds: the second compiler and a parallel collector cost more than they bring.
             "-XX:TieredStopAtLevel=1",
             "-XX:+UseSerialGC",
+            # What Spark loads for a run; from a limit that grows step by step, the JVM collects garbage at each step.
+            "-XX:MetaspaceSize=192m",
             "-XX:-UsePerfData",  # it leaves a file in /tmp when the JVM is killed
             "-Xshare:auto",
             class_option or f"-XX:SharedArchiveFile={archive_path()}",

@@ -180,6 +180,23 @@ def test_what_arrived_bit_by_bit_equals_what_is_computed_at_once(lake: Lake) -> 
     assert run["Timeout"] == 60, "the job's own limit is for some sessions, not for all"
 
 
+def test_a_run_that_fails_is_told_and_leaves_nothing_behind(lake: Lake) -> None:
+    broken = Session(INDEX, DAYS[10])
+    s3, glue = lake.cloud.client("s3"), lake.cloud.client("glue")
+    s3.put_object(Bucket=lake.raw, Key=broken.raw_key, Body=b"no Parquet")
+
+    code, out, err = rebuild(lake, "--yes")
+
+    assert (code, out) == (1, "")
+    (told,) = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert re.match(r"error: Run \S+ FAILED: .*\w", told)
+    assert scratch(lake) == []
+    # The live lake has had no run for this session: its state is not that of the rebuild's.
+    states = SessionStates(s3, glue, raw_bucket=lake.raw, refined_bucket=lake.refined, glue_job="bovespa-refine")
+    assert states.of(broken)[0].state is State.STORED
+    s3.delete_object(Bucket=lake.raw, Key=broken.raw_key)
+
+
 def test_every_planted_difference_is_named_and_mended_in_place(lake: Lake) -> None:
     altered, stale, missing, session = plant(lake)
 
@@ -317,20 +334,3 @@ def writes_held(lake: Lake) -> Iterator[None]:
 def run_under_way(lake: Lake) -> str:
     """The id of the run that is at work, or nothing."""
     return next((run["Id"] for run in lake.runs() if run["JobRunState"] == "RUNNING"), "")
-
-
-def test_a_run_that_fails_is_told_and_leaves_nothing_behind(lake: Lake) -> None:
-    broken = Session(INDEX, DAYS[10])
-    s3, glue = lake.cloud.client("s3"), lake.cloud.client("glue")
-    s3.put_object(Bucket=lake.raw, Key=broken.raw_key, Body=b"no Parquet")
-
-    code, out, err = rebuild(lake, "--yes")
-
-    assert (code, out) == (1, "")
-    (told,) = [line for line in err.splitlines() if line.startswith("error: ")]
-    assert re.match(r"error: Run \S+ FAILED: .*\w", told)
-    assert scratch(lake) == []
-    # The live lake has had no run for this session: its state is not that of the rebuild's.
-    states = SessionStates(s3, glue, raw_bucket=lake.raw, refined_bucket=lake.refined, glue_job="bovespa-refine")
-    assert states.of(broken)[0].state is State.STORED
-    s3.delete_object(Bucket=lake.raw, Key=broken.raw_key)
