@@ -1,8 +1,8 @@
 """The process that Spark forks its Python workers from: it has imported what all of them need, once.
 
 Spark starts it (`spark.python.daemon.module`). PySpark's own daemon imports nothing, so that each worker spends a
-second on pyarrow, pandas and boto3, and after every task it looks for garbage among all objects there are: half of what
-a worker does, where a task takes tenths of a second.
+second on pyarrow, pandas and boto3, and after every task it looks for garbage among all objects there are: a quarter of
+a worker's CPU, where a task takes tenths of a second.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import importlib
 import sys
 import zipfile
 
-_TASKS_UNTIL_ALL = 100
+_TASKS_UNTIL_ALL = 1000
 
 _MODULES = ("pandas", "pyarrow.compute", "pyarrow.parquet", "pyspark.sql.pandas.serializers", "pyspark.worker")
 
@@ -20,7 +20,8 @@ _MODULES = ("pandas", "pyarrow.compute", "pyarrow.parquet", "pyspark.sql.pandas.
 class NewGarbage:
     """Stands where PySpark's daemon has `gc`: what outlived one task is not looked through again after the next.
 
-    Once in a hundred tasks it is, or what dies later would be kept for ever.
+    Once in a thousand tasks it is, or what dies later would be kept for ever. Not more often: it writes to every page
+    that the worker still shares with the daemon.
     """
 
     def __init__(self) -> None:

@@ -32,9 +32,9 @@ print(tasks)
 """
 
 
-def test_what_outlived_a_task_is_looked_through_again_after_a_hundred() -> None:
+def test_what_outlived_a_task_is_looked_through_again_after_a_thousand() -> None:
     """In a process of its own: a frozen object stays so as long as its process."""
     answer = subprocess.run(
         [sys.executable, "-c", TASKS], cwd=PROJECT, capture_output=True, text=True, timeout=60, check=True
     )
-    assert answer.stdout.split() == ["True", "True", "100"]
+    assert answer.stdout.split() == ["True", "True", "1000"]
