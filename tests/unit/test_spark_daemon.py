@@ -25,7 +25,7 @@ new = weakref.ref(Node())
 garbage.collect()
 print(new() is None, looked_through < 100 < gc.get_freeze_count())
 tasks = 2
-while seen() is not None:
+while seen() is not None and tasks < 2000:
     garbage.collect()
     tasks += 1
 print(tasks)
