@@ -91,6 +91,8 @@ class Lake:
 
         for session in sessions:
             until(functools.partial(is_current, session), timeout_s=120, every_s=0.25)
+        # A run over a later one may have had to begin an earlier one anew.
+        until(lambda: all(map(is_current, sessions)), timeout_s=120, every_s=0.25)
         self.wait_until_idle()
 
     def wait_until_idle(self) -> None:
