@@ -12,7 +12,7 @@ from bovespa.layout import Session
 from bovespa.portfolio import Portfolio, View
 from bovespa.records import Provenance, StoredSession, StoreStatus
 from s3_bucket_manager.parquet_files import to_parquet_bytes
-from s3_bucket_manager.raw_objects import Publication, RawObjects, followed_by, provenance_facts
+from s3_bucket_manager.raw_objects import MEDIA_TYPES, Publication, RawObjects, followed_by, provenance_facts
 from s3_bucket_manager.raw_parquet import portfolio_table, read_portfolio
 
 log = logging.getLogger(__name__)
@@ -50,6 +50,8 @@ class RawStore:
                 body=lambda: to_parquet_bytes(portfolio_table(portfolio, facts)),
                 facts=facts,
                 correlation_id=followed_by(provenance),
+                # Where B3 goes back to what it said before, whoever sorts its files by arrival shall see that.
+                renew_source=lambda: self._objects.put(source_key, content, MEDIA_TYPES[_SUFFIX]),
             )
         )
         if status is StoreStatus.STORED:

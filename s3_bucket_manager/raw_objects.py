@@ -51,8 +51,8 @@ class Publication:
     key: str
     sha256: str
     """Digest of the bytes that it is made from."""
-    keep_source: Callable[[], None]
-    """Puts those bytes, unless they are there."""
+    keep_source: Callable[[], bool]
+    """Puts those bytes, unless they are there; returns whether it did."""
     is_news: Callable[[bytes], bool]
     """Whether it must replace the object whose body is given."""
     body: Callable[[], bytes]
@@ -62,6 +62,8 @@ class Publication:
     """Becomes metadata as well. It is not among the facts, because those are in the body, too."""
     trusts_metadata: bool = True
     """Whether an object whose metadata names the same bytes is taken for what these bytes give, unread."""
+    renew_source: Callable[[], None] | None = None
+    """Puts bytes that were there already once more, where they become what is published: then they arrived last."""
 
 
 _MAKER = ThreadPoolExecutor(1, thread_name_prefix="parquet")
@@ -91,10 +93,12 @@ class RawObjects:
             if is_same and wanted.trusts_metadata:
                 return StoreStatus.UNCHANGED
             # Before the Parquet, so that no Parquet ever stands without the bytes it was made from.
-            wanted.keep_source()
+            is_new = wanted.keep_source()
             body = None if stored is None else self._body_if_still(wanted.key, stored)
             if body is not None and not wanted.is_news(body):
                 return StoreStatus.UNCHANGED
+            if not is_new and wanted.renew_source is not None:
+                wanted.renew_source()
             # Where the body was gone since, this does not hold either.
             made = _MAKER.submit(wanted.body).result()
             if self.put_if_still(wanted.key, made, wanted.facts, stored, wanted.correlation_id):
@@ -171,8 +175,11 @@ class RawObjects:
                 raise
         return Head(found["ETag"], found["Metadata"])
 
-    def put_once(self, key: str, body: bytes | BinaryIO, suffix: str) -> None:
+    def put_once(self, key: str, body: bytes | BinaryIO, suffix: str) -> bool:
         """Put a file of B3 whose key has its digest: what stands there already is the same.
+
+        Returns:
+            Whether it had to be put.
 
         Raises:
             StorageUnavailable: The bucket did not answer or refused.
@@ -194,7 +201,8 @@ class RawObjects:
                         continue
                     if not is_conflict(error):
                         raise
-            return
+                    return False
+            return True
         raise StorageUnavailable(f"Another writer was putting {self.uri(key)} {_ATTEMPTS} times. Try again later.")
 
     def put_if_still(

@@ -90,11 +90,12 @@ class TradingStore:
         """
         return self._objects.announce(manifest)
 
-    def _keep(self, key: str, source: SourceFile) -> None:
+    def _keep(self, key: str, source: SourceFile) -> bool:
         # Looked for first: a year of records is not sent only to be told that it is there.
-        if self._objects.head(key) is None:
-            with source.open() as body:
-                self._objects.put_once(key, body, source.suffix)
+        if self._objects.head(key) is not None:
+            return False
+        with source.open() as body:
+            return self._objects.put_once(key, body, source.suffix)
 
 
 def _replaces(quotes: Sequence[Quote], day: TradingDay, stored: bytes) -> bool:

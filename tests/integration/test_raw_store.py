@@ -6,6 +6,8 @@ import datetime as dt
 import hashlib
 import json
 import threading
+import time
+from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -26,10 +28,12 @@ from bovespa.portfolio import Portfolio, View
 from bovespa.portfolio_csv import parse_csv, serialise_csv
 from bovespa.records import Provenance, StoreStatus
 from local.synthetic import synthetic_csv, synthetic_portfolio
+from maintenance.checks import Source, best_source
 from s3_bucket_manager.aws import client
 from s3_bucket_manager.manager import RawStore, is_news
 from s3_bucket_manager.parquet_files import to_parquet_bytes
 from s3_bucket_manager.raw_parquet import RAW_SCHEMA, portfolio_table, read_facts, read_portfolio
+from tests.until import until
 
 DAY = dt.date(2025, 2, 24)
 SESSION = Session("IBOV", DAY)
@@ -51,8 +55,16 @@ def versions(s3: Any, bucket: str) -> list[str]:
 
 def body(s3: Any, bucket: str, uri: str) -> bytes:
     assert uri.startswith(f"s3://{bucket}/")
-    content: bytes = s3.get_object(Bucket=bucket, Key=uri.removeprefix(f"s3://{bucket}/"))["Body"].read()
+    return stored_body(s3, bucket, uri.removeprefix(f"s3://{bucket}/"))
+
+
+def stored_body(s3: Any, bucket: str, key: str) -> bytes:
+    content: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     return content
+
+
+def source_key(content: bytes) -> str:
+    return SESSION.source_key(hashlib.sha256(content).hexdigest())
 
 
 def without_last_share(portfolio: Portfolio) -> Portfolio:
@@ -251,6 +263,33 @@ def test_a_corrected_session_replaces_the_old_one_which_stays_as_a_version(s3: A
     assert answer.status is StoreStatus.STORED
     assert read_portfolio(body(s3, raw_bucket, answer.raw_uri), SESSION) == corrected
     assert versions(s3, raw_bucket).count(SESSION.raw_key) == 2
+
+
+def test_bytes_to_which_b3_goes_back_are_the_last_to_have_arrived(s3: Any, raw_bucket: str):
+    store = RawStore(s3, raw_bucket)
+    first, corrected = parse_csv(SECTOR_CSV), without_last_share(parse_csv(SECTOR_CSV))
+    store.store(first, SECTOR_CSV, PROVENANCE)
+    store.store(corrected, serialise_csv(corrected), PROVENANCE)
+    corrected_s = time.monotonic()
+    # The store's clock tells whole seconds.
+    until(lambda: time.monotonic() > corrected_s + 1.1, every_s=0.1)
+    assert store.store(first, SECTOR_CSV, PROVENANCE).status is StoreStatus.STORED
+    for _ in range(2):
+        assert store.store(parse_csv(CODE_CSV), CODE_CSV, PROVENANCE).status is StoreStatus.UNCHANGED
+    source_keys = [key for key in versions(s3, raw_bucket) if key != SESSION.raw_key]
+    assert Counter(source_keys) == {
+        source_key(SECTOR_CSV): 2,
+        source_key(serialise_csv(corrected)): 1,
+        source_key(CODE_CSV): 1,
+    }
+
+    sources = [
+        Source(Session.from_source_key(item["Key"])[1], item["LastModified"], stored_body(s3, raw_bucket, item["Key"]))
+        for item in s3.list_objects_v2(Bucket=raw_bucket, Prefix="source/")["Contents"]
+    ]
+    best = best_source(SESSION, sources)
+    assert best is not None
+    assert best[1] == first
 
 
 def test_an_object_that_is_no_raw_portfolio_is_replaced(s3: Any, raw_bucket: str):
