@@ -18,6 +18,9 @@ from api.trading_importing import SUFFIXES, TradingImporter
 from bovespa.correlation import correlated
 from bovespa.layout import Import
 
+_NAMED = 10
+"""Of what was replaced, in the text; `--json` has all."""
+
 
 class FileImporter(Protocol):
     """What both importers are to a command."""
@@ -49,7 +52,9 @@ _CSV = _Kind(
     "Store files of portfolios, and refine them in one run.",
     """Store files of B3 and every .csv below folders, of any index, in any order; then refine them in one run.
 
-    Refused files are kept in quarantine and named with the reason; the exit code is 1 when there is one.
+    Where files of one session differ, the last one holds: files as they are named, those below a folder by the time
+    at which they were written. Sessions of which something else was stored are named. Refused files are kept in
+    quarantine and named with the reason; the exit code is 1 when there is one.
     """,
     (".csv",),
     "{stored} stored, {unchanged} unchanged, {refused} refused",
@@ -62,8 +67,10 @@ _COTAHIST = _Kind(
     "Store files of trading days, and refine them in one run.",
     """Store B3's records of trading days, COTAHIST, of a day or a year each; then refine them in one run.
 
-    Takes files and every .zip and .txt below folders, in any order. Refused files are kept in quarantine and named
-    with the reason, and nothing of them is stored; the exit code is 1 when there is one.
+    Takes files and every .zip and .txt below folders, in any order. Where files differ on a day, the last one holds:
+    files as they are named, those below a folder by the time at which they were written. Days of which something else
+    was stored are named. Refused files are kept in quarantine and named with the reason, and nothing of them is stored;
+    the exit code is 1 when there is one.
     """,
     SUFFIXES,
     "{stored} trading days stored, {unchanged} unchanged, {refused} files refused",
@@ -124,6 +131,10 @@ def _text(kind: _Kind, report: ImportReport) -> str:
     lines = [f"refused  {one.path}: {one.reason}" for one in report.refused]
     counted = kind.counted.format(stored=report.stored, unchanged=report.unchanged, refused=len(report.refused))
     lines.append(f"{report.files} files: {counted}")
+    if report.replaced:
+        named = ", ".join(map(str, report.replaced[:_NAMED]))
+        more = f" and {len(report.replaced) - _NAMED} more" if len(report.replaced) > _NAMED else ""
+        lines.append(f"Something else was stored before, and is kept as a version: {named}{more}")
     brought = kind.brought(report)
     if report.manifest_uri is not None:
         lines.append(f"One Glue run refines {brought}: --sessions {report.made_by}")

@@ -80,6 +80,8 @@ class ImportReport:
     """The sessions that were put, each once, in order."""
     trading_days: tuple[TradingDay, ...]
     """The trading days that were put, each once, in order."""
+    replaced: tuple[Session | TradingDay, ...]
+    """Those of them of which something else was stored, by an earlier file of this import or before it, in order."""
     manifest_uri: str | None
     """The manifest that starts the Glue run; None when nothing was put, or when it could not be written."""
     interrupted_by: str | None
@@ -100,6 +102,7 @@ class ImportReport:
             "refused": [one.as_json() for one in self.refused],
             "sessions": len(self.sessions),
             "trading_days": len(self.trading_days),
+            "replaced": [str(one) for one in self.replaced],
             "manifest_uri": self.manifest_uri,
             "interrupted_by": self.interrupted_by,
         }
@@ -153,13 +156,20 @@ class ImportLog:
             refused=tuple(self.refused),
             sessions=sessions,
             trading_days=days,
+            replaced=(
+                *sorted({one.session for one in self.sessions if one.replaced}),
+                *sorted({one.session for one in self.trading_days if one.replaced}),
+            ),
             manifest_uri=manifest_uri,
             interrupted_by=interrupted_by,
         )
 
 
 def find_files(paths: Iterable[Path], suffixes: Sequence[str] = (".csv",)) -> list[Path]:
-    """Return the files to import, each once: those named, and those below the folders named, by name.
+    """Return the files to import, each once: those named, and those below the folders named, the oldest first.
+
+    Of two files of one session the later one holds. Names say nothing of that: a browser calls the second download
+    `name (1).csv`, and B3's bytes are kept under their digest. When a file was written, the copy of an archive tells.
 
     Args:
         paths: Files, whatever their names, and folders.
@@ -168,7 +178,10 @@ def find_files(paths: Iterable[Path], suffixes: Sequence[str] = (".csv",)) -> li
     found: dict[Path, Path] = {}
     for path in paths:
         inside = (
-            sorted(one for one in path.rglob("*") if one.suffix.lower() in suffixes and one.is_file())
+            sorted(
+                (one for one in path.rglob("*") if one.suffix.lower() in suffixes and one.is_file()),
+                key=lambda one: (one.stat().st_mtime_ns, one),
+            )
             if path.is_dir()
             else [path]
         )

@@ -54,6 +54,8 @@ class Stored(Generic[UnitT]):
     """Where the bytes of this call are kept."""
     source_sha256: str
     """Digest of the bytes of this call, hexadecimal."""
+    replaced: bool = False
+    """Whether something else stood there before; the bucket keeps it as a version."""
 
 
 StoredSession = Stored[Session]

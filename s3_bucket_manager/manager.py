@@ -41,7 +41,7 @@ class RawStore:
         digest = hashlib.sha256(content).hexdigest()
         source_key = session.source_key(digest)
         facts = _facts(portfolio, digest, source_key, provenance)
-        status = self._objects.publish(
+        published = self._objects.publish(
             Publication(
                 session.raw_key,
                 digest,
@@ -54,9 +54,16 @@ class RawStore:
                 renew_source=lambda: self._objects.put(source_key, content, MEDIA_TYPES[_SUFFIX]),
             )
         )
-        if status is StoreStatus.STORED:
+        if published.status is StoreStatus.STORED:
             log.info("stored session", extra={"key": session.raw_key, "rows": len(portfolio.holdings)})
-        return StoredSession(session, status, self._objects.uri(session.raw_key), self._objects.uri(source_key), digest)
+        return StoredSession(
+            session,
+            published.status,
+            self._objects.uri(session.raw_key),
+            self._objects.uri(source_key),
+            digest,
+            published.replaced,
+        )
 
     def quarantine(self, content: bytes, error: InvalidPortfolio, provenance: Provenance) -> str:
         """Keep *content*, which must not be published, beside the reason why.

@@ -66,6 +66,15 @@ class Publication:
     """Puts bytes that were there already once more, where they become what is published: then they arrived last."""
 
 
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What publishing did."""
+
+    status: StoreStatus
+    replaced: bool = False
+    """Whether an object that says something else stood there before."""
+
+
 _MAKER = ThreadPoolExecutor(1, thread_name_prefix="parquet")
 """The one thread that makes Parquet files: Arrow keeps megabytes for each that ever did, and a server has many."""
 
@@ -81,7 +90,7 @@ class RawObjects:
         self._s3 = s3
         self._bucket = bucket
 
-    def publish(self, wanted: Publication) -> StoreStatus:
+    def publish(self, wanted: Publication) -> Published:
         """Keep the source and put the object, unless one that was made of the same bytes or says the same is there.
 
         Raises:
@@ -91,18 +100,18 @@ class RawObjects:
             stored = self.head(wanted.key)
             is_same = stored is not None and stored.metadata.get("source-sha256") == wanted.sha256
             if is_same and wanted.trusts_metadata:
-                return StoreStatus.UNCHANGED
+                return Published(StoreStatus.UNCHANGED)
             # Before the Parquet, so that no Parquet ever stands without the bytes it was made from.
             is_new = wanted.keep_source()
             body = None if stored is None else self._body_if_still(wanted.key, stored)
             if body is not None and not wanted.is_news(body):
-                return StoreStatus.UNCHANGED
+                return Published(StoreStatus.UNCHANGED)
             if not is_new and wanted.renew_source is not None:
                 wanted.renew_source()
             # Where the body was gone since, this does not hold either.
             made = _MAKER.submit(wanted.body).result()
             if self.put_if_still(wanted.key, made, wanted.facts, stored, wanted.correlation_id):
-                return StoreStatus.STORED
+                return Published(StoreStatus.STORED, replaced=stored is not None)
             log.warning("another writer stored this meanwhile", extra={"key": wanted.key})
         raise StorageUnavailable(f"Other writers changed {self.uri(wanted.key)} {_ATTEMPTS} times. Try again later.")
 

@@ -12,7 +12,7 @@ from bovespa.layout import TradingDay, trading_year_source_key
 from bovespa.records import Provenance, StoredTradingDay, StoreStatus
 from bovespa.source_files import SourceFile
 from bovespa.trading_day import Quote
-from s3_bucket_manager.raw_objects import Publication, RawObjects, followed_by, provenance_facts
+from s3_bucket_manager.raw_objects import MEDIA_TYPES, Publication, RawObjects, followed_by, provenance_facts
 from s3_bucket_manager.trading_parquet import read_trading_day, read_trading_facts, trading_bytes
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class TradingStore:
         if year is not None:
             key = trading_year_source_key(year, source.sha256, source.suffix)
         facts = {**provenance_facts(source.sha256, key, provenance), "rows": str(len(quotes))}
-        status = self._objects.publish(
+        published = self._objects.publish(
             Publication(
                 day.raw_key,
                 source.sha256,
@@ -62,11 +62,20 @@ class TradingStore:
                 facts=facts,
                 correlation_id=followed_by(provenance),
                 trusts_metadata=False,
+                # Not the file of a year, which is large and which B3 gives at any time.
+                renew_source=(lambda: self._put(key, source)) if year is None else None,
             )
         )
-        if status is StoreStatus.STORED:
+        if published.status is StoreStatus.STORED:
             log.info("stored trading day", extra={"key": day.raw_key, "rows": len(quotes)})
-        return StoredTradingDay(day, status, self._objects.uri(day.raw_key), self._objects.uri(key), source.sha256)
+        return StoredTradingDay(
+            day,
+            published.status,
+            self._objects.uri(day.raw_key),
+            self._objects.uri(key),
+            source.sha256,
+            published.replaced,
+        )
 
     def quarantine(self, source: SourceFile, error: InvalidTradingDay, provenance: Provenance) -> str:
         """Keep a file that must not be published, beside the reason why.
@@ -96,6 +105,10 @@ class TradingStore:
             return False
         with source.open() as body:
             return self._objects.put_once(key, body, source.suffix)
+
+    def _put(self, key: str, source: SourceFile) -> None:
+        with source.open() as body:
+            self._objects.put(key, body, MEDIA_TYPES[source.suffix])
 
 
 def _replaces(quotes: Sequence[Quote], day: TradingDay, stored: bytes) -> bool:

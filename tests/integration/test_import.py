@@ -8,6 +8,7 @@ import os
 import pty
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ from bovespa.calendar import trading_days
 from bovespa.imports import ImportManifest
 from bovespa.layout import Import, Session
 from bovespa.portfolio import View
-from bovespa.portfolio_csv import file_name
+from bovespa.portfolio_csv import file_name, serialise_csv
 from local.cloud import PROJECT
 from local.pipeline import Pipeline
-from local.synthetic import synthetic_csv
+from local.synthetic import synthetic_csv, synthetic_portfolio
 from s3_bucket_manager.manager import RawStore
+from s3_bucket_manager.raw_parquet import read_portfolio
 from tests.lake import Lake
 from tests.operator_commands import flask_command
 from tests.until import until
@@ -142,13 +144,38 @@ def test_a_session_that_is_collected_during_an_import_has_its_own_run(lake: Lake
     assert sorted(runs_for(lake, "IGCT", made_by.import_id)) == wanted
 
 
+def test_of_two_files_of_one_session_the_one_that_was_written_last_holds(
+    s3: Any, raw_bucket: str, tmp_path: Path
+) -> None:
+    """As a browser leaves them: by name, the second download comes first."""
+    session = Session("INDX", DAYS[0])
+    first = tmp_path / file_name("INDX", DAYS[0])
+    second = first.with_stem(f"{first.stem} (1)")
+    portfolio = synthetic_portfolio("INDX", DAYS[0])
+    changed, *others = portfolio.holdings
+    more = replace(changed, theoretical_quantity=changed.theoretical_quantity + 1)
+    total = portfolio.total_theoretical_quantity + 1
+    corrected = replace(portfolio, holdings=(more, *others), total_theoretical_quantity=total)
+    for path, content, written_s in ((first, portfolio, 1), (second, corrected, 2)):
+        path.write_bytes(serialise_csv(content))
+        os.utime(path, (written_s, written_s))
+    files = find_files([tmp_path])
+    assert sorted(files) == files[::-1]
+
+    report = Importer(RawStore(s3, raw_bucket), clock=lambda: NOON).run(files, Import("both"))
+
+    assert (report.stored, report.sessions, report.replaced) == (2, (session,), (session,))
+    body = s3.get_object(Bucket=raw_bucket, Key=session.raw_key)["Body"].read()
+    assert read_portfolio(body, session) == corrected
+
+
 def test_every_recorded_session_is_stored_and_every_bad_file_is_refused(
     s3: Any, raw_bucket: str, recordings: Path
 ) -> None:
     files = find_files([recordings / "sessions", recordings / "bad"])
     store = RawStore(s3, raw_bucket)
     report = Importer(store, clock=lambda: NOON).run(files, Import("recorded"))
-    assert (report.stored, report.unchanged, len(report.sessions)) == (54, 0, 54)
+    assert (report.stored, report.unchanged, len(report.sessions), report.replaced) == (54, 0, 54, ())
     assert sorted(one.path.name for one in report.refused) == sorted(
         path.name for path in (recordings / "bad").glob("*.csv")
     )

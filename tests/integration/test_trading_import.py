@@ -100,7 +100,7 @@ def test_a_year_is_split_by_day_and_kept_once(
     days = list(trading_days(dt.date(2021, 3, 22), dt.date(2021, 4, 5)))
     write_year(year, 700 * len(days), days=days)
     status, report = imported(environment, year)
-    assert (status, report["stored"], report["refused"]) == (0, len(days), [])
+    assert (status, report["stored"], report["replaced"], report["refused"]) == (0, len(days), [], [])
     (source,) = keys(s3, raw_bucket, "source/")
     assert source.startswith("source/trading/year=2021/")
     assert body(s3, raw_bucket, source) == year.read_bytes()
@@ -115,7 +115,7 @@ def test_a_year_is_split_by_day_and_kept_once(
     daily = tmp_path / "COTAHIST_D29032021.ZIP"
     daily.write_bytes(zipped(synthetic_cotahist(dt.date(2021, 3, 29)), daily.name))
     status, other = imported(environment, daily)
-    assert (status, other["stored"]) == (0, 1)
+    assert (status, other["stored"], other["replaced"]) == (0, 1, ["trading/2021-03-29"])
     day = TradingDay(dt.date(2021, 3, 29))
     stored = read_trading_day(body(s3, raw_bucket, day.raw_key), day)
     assert list(stored) == sorted(synthetic_quotes(day.session_date), key=lambda quote: quote.ticker)

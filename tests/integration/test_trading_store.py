@@ -115,6 +115,19 @@ def test_other_values_replace_the_day_and_the_old_one_stays_as_a_version(
     assert versions(s3, raw_bucket).count(DAY.raw_key) == 2
 
 
+@pytest.mark.parametrize(("year", "kept"), [(None, 2), (2025, 1)])
+def test_bytes_to_which_b3_goes_back_arrive_once_more_unless_they_are_a_years(
+    year: int | None, kept: int, s3: Any, raw_bucket: str
+) -> None:
+    store = TradingStore(s3, raw_bucket)
+    for quotes, source in ((QUOTES, SOURCE), (QUOTES[1:], TEXT), (QUOTES, SOURCE)):
+        stored = store.store(DAY, quotes, source, PROVENANCE, year=year)
+    assert (stored.status, stored.replaced) == (StoreStatus.STORED, True)
+    assert versions(s3, raw_bucket).count(stored.source_uri.removeprefix(f"s3://{raw_bucket}/")) == kept
+    with SOURCE.open() as file:
+        assert body(s3, raw_bucket, stored.source_uri) == file.read()
+
+
 def test_an_object_that_is_no_trading_day_is_replaced(s3: Any, raw_bucket: str) -> None:
     s3.put_object(Bucket=raw_bucket, Key=DAY.raw_key, Body=b"not Parquet")
     assert TradingStore(s3, raw_bucket).store(DAY, QUOTES, SOURCE, PROVENANCE).status is StoreStatus.STORED

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import os
 import threading
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from bovespa.calendar import trading_days
 from bovespa.errors import InvalidPortfolio, StorageUnavailable
 from bovespa.imports import ImportManifest
 from bovespa.layout import Import, Session
-from bovespa.portfolio import Portfolio
+from bovespa.portfolio import Portfolio, View
 from bovespa.portfolio_csv import file_name
 from bovespa.records import Provenance, StoredSession, StoreStatus
 from local.synthetic import synthetic_csv
@@ -37,6 +38,7 @@ class Shelf:
         self._fails_at = fails_at
         self._announces = announces
         self._lock = threading.Lock()
+        self._held: dict[Session, bytes] = {}
 
     def store(self, portfolio: Portfolio, content: bytes, provenance: Provenance) -> StoredSession:
         session = Session(portfolio.index_code, portfolio.session_date)
@@ -44,9 +46,10 @@ class Shelf:
             if self._fails_at is not None and len(self.stored) >= self._fails_at:
                 raise StorageUnavailable("the bucket is away")
             self.stored.append((session, provenance.file_name))
-        return StoredSession(
-            session, StoreStatus.STORED, "s3://raw/a", "s3://raw/b", hashlib.sha256(content).hexdigest()
-        )
+            replaced = self._held.get(session, content) != content
+            self._held[session] = content
+        digest = hashlib.sha256(content).hexdigest()
+        return StoredSession(session, StoreStatus.STORED, "s3://raw/a", "s3://raw/b", digest, replaced)
 
     def quarantine(self, content: bytes, error: InvalidPortfolio, provenance: Provenance) -> str:
         if self._fails_at is not None:
@@ -73,17 +76,40 @@ def importer(shelf: Shelf) -> Importer:
     return Importer(shelf, clock=lambda: NOON)
 
 
-def test_files_are_found_once_below_folders_and_as_they_are_named(tmp_path: Path) -> None:
-    for name in ("b.csv", "a.CSV", "deep/c.csv", "notes.txt", "d.csv.bak"):
+def test_files_are_found_once_below_folders_oldest_first_and_as_they_are_named(tmp_path: Path) -> None:
+    files = {"b.csv": 2, "a.CSV": 3, "deep/c.csv": 1, "d.csv": 3, "notes.txt": 1, "d.csv.bak": 1}
+    for name, written_s in files.items():
         path = tmp_path / "in" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
+        os.utime(path, (written_s, written_s))
     (tmp_path / "in" / "folder.csv").mkdir()
     named = tmp_path / "in" / "notes.txt"
     assert find_files([named, tmp_path / "in", tmp_path / "in" / "deep", named]) == [
         named,
-        *(tmp_path / "in" / name for name in ("a.CSV", "b.csv", "deep/c.csv")),
+        *(tmp_path / "in" / name for name in ("deep/c.csv", "b.csv", "a.CSV", "d.csv")),
     ]
+
+
+def test_sessions_of_which_something_else_was_stored_are_named(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    of_days = files_of(folder, *DAYS)
+    for path, day in zip(of_days, DAYS, strict=True):
+        (folder / f"{path.stem} (1).csv").write_bytes(synthetic_csv("IMAT", day, View.CODE))
+    shelf = Shelf()
+    command = import_csv_command(lambda: importer(shelf), clock=lambda: NOON)
+    answer = CliRunner().invoke(command, [str(folder)])
+    assert answer.exit_code == 0
+    named = ", ".join(f"IMAT/{day}" for day in DAYS)
+    assert answer.stdout.splitlines()[1] == f"Something else was stored before, and is kept as a version: {named}"
+
+    many = list(trading_days(dt.date(2025, 7, 1), dt.date(2025, 7, 16)))
+    report = importer(shelf).run(files_of(tmp_path / "july", *many), MADE_BY)
+    assert report.replaced == ()
+    for day, path in zip(many, files_of(tmp_path / "july", *many), strict=True):
+        path.write_bytes(synthetic_csv("IMAT", day, View.CODE))
+    answer = CliRunner().invoke(command, [str(tmp_path / "july")])
+    assert answer.stdout.splitlines()[1].endswith("IMAT/2025-07-14 and 2 more")
 
 
 def test_files_of_one_session_are_stored_in_the_order_in_which_they_were_given(tmp_path: Path) -> None:
