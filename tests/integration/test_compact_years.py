@@ -198,7 +198,8 @@ def test_a_session_written_at_the_same_moment_as_a_merge_is_never_lost(years: On
             years.show_merged(years.year, version)
 
     with ThreadPoolExecutor(3) as pool:
-        for holdings in range(1, 61):
+        # Without a second look at the sessions, one round in seven is wrong.
+        for holdings in range(1, 31):
             running = [pool.submit(rebuild), pool.submit(rewrite, DAYS[0], holdings), pool.submit(rebuild)]
             for one in running:
                 one.result()
