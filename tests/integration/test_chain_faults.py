@@ -11,7 +11,7 @@ import pytest
 from bovespa.portfolio import Portfolio
 from faults.chain import CHAIN_FAULTS
 from faults.files import Files, bytes_of, session_of
-from faults.image import Image, row_of
+from faults.image import Image, image_of, row_of
 from faults.matrix import ChainFault, attempt
 from local.pipeline import Pipeline
 from tests.compact_reckoning import sector_rows, session_rows
@@ -49,5 +49,7 @@ def reckoned(stored: Sequence[Portfolio]) -> Image:
 
 @pytest.mark.parametrize("fault", [pytest.param(FAULTS[name], id=name) for name in TOLD])
 def test_nothing_is_lost_or_wrong_when_it_fails(fault: ChainFault, pipeline: Pipeline) -> None:
+    before = image_of(pipeline.cloud, fault.index_code)
+    assert not before.raw_keys, "another test of this process has the same index"
     outcome = attempt(fault, pipeline, reckoned(fault.stored(Files.of(fault.index_code))))
     assert (outcome.lost, outcome.wrong) == ((), ()), outcome.seen

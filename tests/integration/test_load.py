@@ -18,7 +18,8 @@ from local.pipeline import Pipeline
 from tests.until import until
 
 CROWD_INDEXES = ("IBSD", "IDVR")
-SOAK_INDEX = "MLCX"
+SOAK_INDEX = "IFIL"
+"""Of no other test's sessions: `test_chain_faults` compares all that there is of its indexes."""
 ROUTES = ["GET /bovespaDay", "GET /health", "GET /sessions", "POST /login"]
 
 
