@@ -134,7 +134,7 @@ def _text(kind: _Kind, report: ImportReport) -> str:
     if report.replaced:
         named = ", ".join(map(str, report.replaced[:_NAMED]))
         more = f" and {len(report.replaced) - _NAMED} more" if len(report.replaced) > _NAMED else ""
-        lines.append(f"Something else was stored before, and is kept as a version: {named}{more}")
+        lines.append(f"{len(report.replaced)} replaced other values, which the bucket keeps as versions: {named}{more}")
     brought = kind.brought(report)
     if report.manifest_uri is not None:
         lines.append(f"One Glue run refines {brought}: --sessions {report.made_by}")

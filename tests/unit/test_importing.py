@@ -101,7 +101,7 @@ def test_sessions_of_which_something_else_was_stored_are_named(tmp_path: Path) -
     answer = CliRunner().invoke(command, [str(folder)])
     assert answer.exit_code == 0
     named = ", ".join(f"IMAT/{day}" for day in DAYS)
-    assert answer.stdout.splitlines()[1] == f"Something else was stored before, and is kept as a version: {named}"
+    assert answer.stdout.splitlines()[1] == f"5 replaced other values, which the bucket keeps as versions: {named}"
 
     many = list(trading_days(dt.date(2025, 7, 1), dt.date(2025, 7, 16)))
     report = importer(shelf).run(files_of(tmp_path / "july", *many), MADE_BY)
