@@ -62,7 +62,7 @@ class RawStore:
             self._objects.uri(session.raw_key),
             self._objects.uri(source_key),
             digest,
-            published.replaced,
+            replaced=published.replaced,
         )
 
     def quarantine(self, content: bytes, error: InvalidPortfolio, provenance: Provenance) -> str:

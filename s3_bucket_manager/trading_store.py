@@ -74,7 +74,7 @@ class TradingStore:
             self._objects.uri(day.raw_key),
             self._objects.uri(key),
             source.sha256,
-            published.replaced,
+            replaced=published.replaced,
         )
 
     def quarantine(self, source: SourceFile, error: InvalidTradingDay, provenance: Provenance) -> str:

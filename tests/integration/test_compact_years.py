@@ -198,8 +198,7 @@ def test_a_session_written_at_the_same_moment_as_a_merge_is_never_lost(years: On
             years.show_merged(years.year, version)
 
     with ThreadPoolExecutor(3) as pool:
-        # Without a second look at the sessions, one round in seven is wrong.
-        for holdings in range(1, 31):
+        for holdings in range(1, 61):
             running = [pool.submit(rebuild), pool.submit(rewrite, DAYS[0], holdings), pool.submit(rebuild)]
             for one in running:
                 one.result()
