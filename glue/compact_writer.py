@@ -1,11 +1,11 @@
-"""Rows of a compact table to one object a session, of one index or of the whole market, on Spark's workers.
+"""Rows of a compact table to one object a session, of one index or of the whole market.
 
 No object holds rows of two sessions, so runs of different sessions never write the same one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,20 +14,22 @@ import pyarrow as pa
 from bovespa.layout import CompactYear, Session, TradingDay
 from glue.lake import PARALLEL_REQUESTS, list_objects, put_unless_same, s3_client
 from glue.parquet import by_session, by_trading_day, parquet_bytes, with_columns
-from glue.schema import CompactTable
+from glue.schema import Columns, CompactTable, arrow_schema
+from glue.transport import Step
 
-STORED_DDL = "index_code string, session_date date, rows int, objects_put int"
-"""Spark's schema of what `compact_writer` returns: one row a session; no index code where the table is of none."""
-
-_STORED_SCHEMA = pa.schema(
-    [("index_code", pa.string()), ("session_date", pa.date32()), ("rows", pa.int32()), ("objects_put", pa.int32())]
+STORED_COLUMNS: Columns = (
+    ("index_code", "string"),
+    ("session_date", "date"),
+    ("rows", "int"),
+    ("objects_put", "int"),
 )
+"""What `compact_writer` returns: one row a session; no index code where the table is of none."""
 
 
-def compact_writer(bucket: str, table: CompactTable) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
-    """Return the function for `DataFrame.mapInArrow` that writes whole sessions of *table* to *bucket*.
+def compact_writer(bucket: str, table: CompactTable) -> Step:
+    """Return the function that writes whole sessions of *table* to *bucket*.
 
-    The frame must hold every row of a session in one task. The function yields one row of `STORED_DDL` a session.
+    It must be given every row of a session at once. It yields one row of `STORED_COLUMNS` a session.
     """
 
     def write(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -51,7 +53,7 @@ def compact_writer(bucket: str, table: CompactTable) -> Callable[[Iterable[pa.Re
             }
             for (session, rows), was_put in zip(sessions, put, strict=True)
         ]
-        yield pa.RecordBatch.from_pylist(stored, schema=_STORED_SCHEMA)
+        yield pa.RecordBatch.from_pylist(stored, schema=arrow_schema(STORED_COLUMNS))
 
     return write
 

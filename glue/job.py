@@ -38,6 +38,7 @@ from bovespa.session_state import (
 )
 from glue.lake import s3_client
 from glue.publish import Publisher
+from glue.raw_reader import RawUnreadable
 from glue.subjects import (
     Named,
     Plan,
@@ -121,8 +122,8 @@ def run(spark: SparkSession, arguments: Arguments) -> Written:
         planned = plan(subjects, before)
         try:
             written = _refine(spark, arguments, planned, publisher)
-        except PySparkException:
-            # A worker may have met an object that was replaced or deleted since it was listed.
+        except (RawUnreadable, PySparkException):
+            # What was read may have been replaced or deleted since it was listed; a worker's error comes as Spark's.
             if versions_within_reach(subjects, s3, arguments.raw_bucket) == before:
                 raise
         else:

@@ -1,4 +1,4 @@
-"""Raw objects to rows, on Spark's workers.
+"""Raw objects to rows.
 
 Each object is asked for in exactly the version that the planner listed, and its columns must be exactly the raw schema:
 a run never mixes two versions of a session, and a type that drifted is an error, not a guess.
@@ -11,43 +11,56 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pyarrow as pa
+from botocore.exceptions import ClientError
 
 from bovespa.layout import Session, TradingDay
 from bovespa.sectors import sector_name
 from glue.lake import PARALLEL_REQUESTS, s3_client
 from glue.parquet import read_parquet
-from glue.schema import RAW_COLUMNS, TRADING_RAW_COLUMNS, Columns, arrow_schema, spark_ddl
+from glue.schema import RAW_COLUMNS, TRADING_RAW_COLUMNS, Columns, arrow_schema
+from glue.transport import Step
 
-REQUESTED_DDL = "index_code string, session_date date, version string"
-"""Spark's schema of what `raw_reader` takes: one row a raw object."""
+_SESSION_KEYS: Columns = (("index_code", "string"), ("session_date", "date"))
+_DAY_KEYS: Columns = (("session_date", "date"),)
+_VERSION: Columns = (("version", "string"),)
+
+REQUESTED_COLUMNS = _SESSION_KEYS + _VERSION
+"""What `raw_reader` takes: one row a raw object."""
+
+_MOVED = ("PreconditionFailed", "NoSuchKey")
+"""S3's words for an object that is there in another version, and for one that is not."""
 
 _SECTOR_COLUMNS: Columns = (("sector", "string"), ("subsector", "string"))
 
-HOLDINGS_DDL = spark_ddl((("index_code", "string"), ("session_date", "date"), *RAW_COLUMNS, *_SECTOR_COLUMNS))
-"""Spark's schema of what `raw_reader` returns: one row a holding, its sector in one spelling beside B3's label.
+HOLDINGS_READ_COLUMNS = _SESSION_KEYS + RAW_COLUMNS + _SECTOR_COLUMNS
+"""What `raw_reader` returns: one row a holding, its sector in one spelling beside B3's label.
 
 Both names are null where B3 gave no label, or one that `bovespa.sectors` does not know.
 """
 
-REQUESTED_DAYS_DDL = "session_date date, version string"
-"""Spark's schema of what `trading_reader` takes: one row a raw trading day."""
+REQUESTED_DAYS_COLUMNS = _DAY_KEYS + _VERSION
+"""What `trading_reader` takes: one row a raw trading day."""
 
-QUOTES_DDL = spark_ddl((("session_date", "date"), *TRADING_RAW_COLUMNS))
-"""Spark's schema of what `trading_reader` returns: one row a ticker of the cash market and trading day."""
+QUOTES_READ_COLUMNS = _DAY_KEYS + TRADING_RAW_COLUMNS
+"""What `trading_reader` returns: one row a ticker of the cash market and trading day."""
 
 
-class UnexpectedRawSchema(RuntimeError):
+class RawUnreadable(RuntimeError):
+    """A raw object is not what the planner listed, or not what the raw store writes."""
+
+
+class RawObjectMoved(RawUnreadable):
+    """A raw object was replaced or deleted since it was listed."""
+
+
+class UnexpectedRawSchema(RawUnreadable):
     """A raw object's columns are not those that the raw store writes."""
 
 
-Reader = Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]
-"""What `DataFrame.mapInArrow` takes."""
+def raw_reader(bucket: str) -> Step:
+    """Return the function that reads raw sessions of *bucket*.
 
-
-def raw_reader(bucket: str) -> Reader:
-    """Return the function for `DataFrame.mapInArrow` that reads raw sessions of *bucket*.
-
-    The function raises `ClientError` (412) if an object is not in the requested version any more, and
+    The function raises `RawObjectMoved` if an object is not there in the requested version any more, and
     `UnexpectedRawSchema` if its columns are not `RAW_COLUMNS`.
     """
 
@@ -58,8 +71,8 @@ def raw_reader(bucket: str) -> Reader:
     return _reader(read)
 
 
-def trading_reader(bucket: str) -> Reader:
-    """Return the function for `DataFrame.mapInArrow` that reads raw trading days of *bucket*.
+def trading_reader(bucket: str) -> Step:
+    """Return the function that reads raw trading days of *bucket*.
 
     The function raises what that of `raw_reader` does, with `TRADING_RAW_COLUMNS`.
     """
@@ -70,7 +83,7 @@ def trading_reader(bucket: str) -> Reader:
     return _reader(read)
 
 
-def _reader(read_object: Callable[..., pa.RecordBatch]) -> Reader:
+def _reader(read_object: Callable[..., pa.RecordBatch]) -> Step:
     def read(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         client = s3_client()
         with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
@@ -84,7 +97,12 @@ def _reader(read_object: Callable[..., pa.RecordBatch]) -> Reader:
 
 
 def _read_object(client: Any, bucket: str, key: str, version: str, columns: Columns) -> pa.Table:
-    body = client.get_object(Bucket=bucket, Key=key, IfMatch=version)["Body"].read()
+    try:
+        body = client.get_object(Bucket=bucket, Key=key, IfMatch=version)["Body"].read()
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _MOVED:
+            raise RawObjectMoved(f"s3://{bucket}/{key} is not there in version {version} any more.") from error
+        raise
     table = read_parquet(body)
     schema = arrow_schema(columns)
     if [(field.name, field.type) for field in table.schema] != [(field.name, field.type) for field in schema]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -17,17 +17,29 @@ from glue.schema import (
     TRADING,
     Columns,
 )
+from glue.transport import Transport
 from glue.window import CalendarDay, MarketDay
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-_CALENDAR_DDL = (
-    "index_code string, session_date date, session_number int, is_stored boolean, is_read boolean, "
-    "is_output boolean, last_rebalance_date date, next_rebalance_date date"
+_CALENDAR_COLUMNS: Columns = (
+    ("index_code", "string"),
+    ("session_date", "date"),
+    ("session_number", "int"),
+    ("is_stored", "boolean"),
+    ("is_read", "boolean"),
+    ("is_output", "boolean"),
+    ("last_rebalance_date", "date"),
+    ("next_rebalance_date", "date"),
 )
-_MARKET_CALENDAR_DDL = (
-    "session_date date, day_number int, is_stored boolean, follows_stored boolean, is_read boolean, is_output boolean"
+_MARKET_CALENDAR_COLUMNS: Columns = (
+    ("session_date", "date"),
+    ("day_number", "int"),
+    ("is_stored", "boolean"),
+    ("follows_stored", "boolean"),
+    ("is_read", "boolean"),
+    ("is_output", "boolean"),
 )
 
 _HOLDING: Columns = PARTITION_COLUMNS
@@ -44,16 +56,16 @@ class Refined:
     sectors: DataFrame
 
 
-def show_market(spark: SparkSession, raw_trading: DataFrame, market: Iterable[MarketDay]) -> None:
+def show_market(raw_trading: DataFrame, market: Iterable[MarketDay], transport: Transport) -> None:
     """Make trading days visible to `refine` and `refine_market`.
 
     Args:
-        spark: The session.
         raw_trading: `TRADING_RAW_COLUMNS` of every trading day that is read, with `session_date`.
         market: The trading days of the window.
+        transport: The way into Spark.
     """
     raw_trading.createOrReplaceTempView("raw_trading")
-    _show(spark, "market_calendar", market, _MARKET_CALENDAR_DDL)
+    _show("market_calendar", market, _MARKET_CALENDAR_COLUMNS, transport)
 
 
 def refine_market(spark: SparkSession) -> DataFrame:
@@ -65,25 +77,25 @@ def refine(
     spark: SparkSession,
     raw_holdings: DataFrame,
     calendar: Iterable[CalendarDay],
+    transport: Transport,
     *,
     with_market: bool,
-    keep: Callable[[DataFrame], DataFrame],
 ) -> Refined:
     """Return the refined rows of the calendar's output sessions.
 
     Args:
         spark: The session.
-        raw_holdings: Rows of `HOLDINGS_DDL` of every session that is read.
+        raw_holdings: `HOLDINGS_READ_COLUMNS` of every session that is read.
         calendar: The trading sessions of the window.
+        transport: The way into Spark.
         with_market: Whether `show_market` was called. Without it, what trading days say is null, and costs nothing.
-        keep: Makes rows that are used more than once be computed once.
     """
     raw_holdings.createOrReplaceTempView("raw_holdings")
-    _show(spark, "calendar", calendar, _CALENDAR_DDL)
+    _show("calendar", calendar, _CALENDAR_COLUMNS, transport)
     compared = spark.sql(_sql("compared.sql"))
     # Without trading days, only one query reads it.
-    (keep(compared) if with_market else compared).createOrReplaceTempView("compared")
-    refined = keep(spark.sql(_sql("transformations.sql")))
+    (transport.keep(compared) if with_market else compared).createOrReplaceTempView("compared")
+    refined = transport.keep(spark.sql(_sql("transformations.sql")))
     refined.createOrReplaceTempView("refined")
     own = tuple(column for column in REFINED_COLUMNS if column not in TRADED_COLUMNS)
     portfolio = _selected(refined, _HOLDING + own)
@@ -92,8 +104,8 @@ def refine(
     sessions = _transformed(spark, "sessions.sql", _INDEX + own)
     if not with_market:
         return Refined(_with_nulls(portfolio, TRADED_COLUMNS), _with_nulls(sessions, LEVEL_COLUMNS), sectors)
-    keep(spark.sql(_sql("closes.sql"))).createOrReplaceTempView("closes")
-    traded = keep(spark.sql(_sql("holdings_traded.sql")))
+    transport.keep(spark.sql(_sql("closes.sql"))).createOrReplaceTempView("closes")
+    traded = transport.keep(spark.sql(_sql("holdings_traded.sql")))
     traded.createOrReplaceTempView("traded")
     levels = _transformed(spark, "sessions_traded.sql", _SESSION + LEVEL_COLUMNS)
     return Refined(
@@ -103,9 +115,8 @@ def refine(
     )
 
 
-def _show(spark: SparkSession, name: str, days: Iterable[CalendarDay] | Iterable[MarketDay], ddl: str) -> None:
-    rows = [astuple(day) for day in days]
-    spark.createDataFrame(rows, ddl).coalesce(1).createOrReplaceTempView(name)
+def _show(name: str, days: Iterable[CalendarDay] | Iterable[MarketDay], columns: Columns, transport: Transport) -> None:
+    transport.frame([astuple(day) for day in days], columns).createOrReplaceTempView(name)
 
 
 def _transformed(spark: SparkSession, name: str, columns: Columns) -> DataFrame:

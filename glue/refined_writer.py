@@ -1,4 +1,4 @@
-"""Rows of refined sessions to one object a ticker, and to one compact object, on Spark's workers.
+"""Rows of refined sessions to one object a ticker, and to one compact object.
 
 Spark's own committer writes each file under a temporary name, then copies and deletes it: some 25 requests for each of
 the 90 tiny partitions of a session. Here each partition is one object under a name that never varies, put once and
@@ -7,7 +7,7 @@ atomically, so a reader sees a ticker's old row or its new one, never none, two,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,32 +19,25 @@ from bovespa.layout import RefinedPartition, Session
 from glue.compact_writer import CompactObjects
 from glue.lake import PARALLEL_REQUESTS, list_objects, put_unless_same, s3_client
 from glue.parquet import by_session, parquet_bytes, with_columns
-from glue.schema import HOLDINGS, REFINED_COLUMNS
+from glue.schema import HOLDINGS, REFINED_COLUMNS, Columns, arrow_schema
+from glue.transport import Step
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
-WRITTEN_DDL = (
-    "index_code string, session_date date, holdings int, theoretical_quantity bigint, participation_pct decimal(9,3), "
-    "tickers array<string>, unknown_sector_labels array<string>, stale_keys array<string>, objects_put int, "
-    "objects_unchanged int"
+WRITTEN_COLUMNS: Columns = (
+    ("index_code", "string"),
+    ("session_date", "date"),
+    ("holdings", "int"),
+    ("theoretical_quantity", "bigint"),
+    ("participation_pct", "decimal(9,3)"),
+    ("tickers", "array<string>"),
+    ("unknown_sector_labels", "array<string>"),
+    ("stale_keys", "array<string>"),
+    ("objects_put", "int"),
+    ("objects_unchanged", "int"),
 )
-"""Spark's schema of what `partition_writer` returns: one row a session."""
-
-_WRITTEN_SCHEMA = pa.schema(
-    [
-        ("index_code", pa.string()),
-        ("session_date", pa.date32()),
-        ("holdings", pa.int32()),
-        ("theoretical_quantity", pa.int64()),
-        ("participation_pct", pa.decimal128(9, 3)),
-        ("tickers", pa.list_(pa.string())),
-        ("unknown_sector_labels", pa.list_(pa.string())),
-        ("stale_keys", pa.list_(pa.string())),
-        ("objects_put", pa.int32()),
-        ("objects_unchanged", pa.int32()),
-    ]
-)
+"""What `partition_writer` returns: one row a session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +58,10 @@ class WrittenSession:
     """Objects that already had these very bytes."""
 
 
-def partition_writer(bucket: str) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
-    """Return the function for `DataFrame.mapInArrow` that writes whole sessions to *bucket*.
+def partition_writer(bucket: str) -> Step:
+    """Return the function that writes whole sessions to *bucket*, to `portfolio` and to `holdings`.
 
-    They go to `portfolio` and to `holdings`. The frame must hold every row of a session in one task. The function
-    yields one row of `WRITTEN_DDL` a session.
+    It must be given every row of a session at once. It yields one row of `WRITTEN_COLUMNS` a session.
     """
 
     def write(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -131,10 +123,10 @@ def _as_batch(written: WrittenSession) -> pa.RecordBatch:
         "objects_put": written.objects_put,
         "objects_unchanged": written.objects_unchanged,
     }
-    return pa.RecordBatch.from_pylist([row], schema=_WRITTEN_SCHEMA)
+    return pa.RecordBatch.from_pylist([row], schema=arrow_schema(WRITTEN_COLUMNS))
 
 
-def from_row(row: Any) -> WrittenSession:
+def from_row(row: Mapping[str, Any]) -> WrittenSession:
     """Read back, on the driver, a row that `partition_writer` yielded."""
     return WrittenSession(
         session=Session(row["index_code"], row["session_date"]),

@@ -241,6 +241,11 @@ def _arrow_type(kind: str) -> pa.DataType:
     decimal = re.fullmatch(r"decimal\((\d+),(\d+)\)", kind)
     if decimal:
         return pa.decimal128(int(decimal[1]), int(decimal[2]))
-    return {"string": pa.string(), "bigint": pa.int64(), "int": pa.int32(), "date": pa.date32(), "boolean": pa.bool_()}[
-        kind
-    ]
+    return {
+        "string": pa.string(),
+        "array<string>": pa.list_(pa.string()),
+        "bigint": pa.int64(),
+        "int": pa.int32(),
+        "date": pa.date32(),
+        "boolean": pa.bool_(),
+    }[kind]

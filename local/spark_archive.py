@@ -30,13 +30,14 @@ import sys
 from pyspark.sql import SparkSession
 
 rows = SparkSession.builder.getOrCreate().read.parquet(sys.argv[1])
+rows = rows.mapInArrow(lambda batches: batches, rows.schema)
 rows.groupBy("ticker").sum("participation_pct").orderBy("ticker").toPandas()
 """
 _BUILD_TIMEOUT_S = 180.0
 
 
 def build(path: Path) -> None:
-    """Refine a session once with the job itself, read it as a notebook does, and keep the classes loaded at *path*.
+    """Refine a session with the job itself, read it through a Python worker, and keep the classes loaded at *path*.
 
     Raises:
         RuntimeError: The run failed, or the JVM wrote no archive; the message shows the last words.

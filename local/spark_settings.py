@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bovespa.errors import ConfigurationError
 
-_CLASSES_LOADED_BY = "a run of the job, which compiles nothing, and a reader"
+_CLASSES_LOADED_BY = "a session's run, which needs no Python worker, and a reader that has one"
 """What the class archive was made by (`local.spark_archive`); other words make another archive."""
 
 _JAR_PATTERNS = ("hadoop-aws-*.jar", "aws-java-sdk-bundle-*.jar")

@@ -18,20 +18,22 @@ import json
 import os
 import runpy
 import sys
-import threading
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TextIO
 
 import boto3
+import pandas as pd  # type: ignore[import-untyped]
 from py4j.java_gateway import java_import
 from pyspark.sql import SparkSession
 
 from local.spark_settings import s3a_properties
 
 _AS_FEW_ROWS_ARE_REFINED = {
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+    "spark.sql.execution.arrow.pyspark.fallback.enabled": "false",
     "spark.sql.shuffle.partitions": "1",
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
@@ -55,11 +57,7 @@ def main() -> None:
     spark = SparkSession.builder.appName("local-glue").getOrCreate()
     for name in _NAMED_BY_PYSPARK:
         java_import(spark._jvm, name)  # noqa: SLF001
-    # Python's side needs a second to come up, in which the JVM can plan.
-    python = threading.Thread(target=spark.sparkContext.parallelize([0], 1).count)
-    python.start()
     _rehearse(spark)
-    python.join()
     own_modules = frozenset(sys.modules)
     _answer(reply, None)
     for line in sys.stdin:
@@ -72,14 +70,22 @@ def main() -> None:
 
 
 def _rehearse(spark: SparkSession) -> None:
-    """Load and compile, ahead of the first run, what any run needs: Python workers, joins, aggregates and windows."""
-    rows = [("a", dt.date(2025, 1, 2), Decimal("1.000"), 1), ("b", dt.date(2025, 1, 3), Decimal("2.000"), 2)]
-    frame = spark.createDataFrame(rows, "name string, day date, part decimal(6,3), quantity bigint")
-    frame.mapInArrow(_same, frame.schema).createOrReplaceTempView("rehearsal")
-    spark.createDataFrame([("a", 1), ("b", 2)], "name string, number int").createOrReplaceTempView("numbers")
+    """Load and compile, ahead of the first run, what a session's run needs: rows of Arrow, joins, windows."""
     for name, value in _AS_FEW_ROWS_ARE_REFINED.items():
         spark.conf.set(name, value)
-    answer = spark.sql("""
+    rows = pd.DataFrame(
+        {
+            "name": ["a", "b"],
+            "day": [dt.date(2025, 1, 2), dt.date(2025, 1, 3)],
+            "part": [Decimal("1.000"), Decimal("2.000")],
+            "quantity": [1, 2],
+        }
+    )
+    frame = spark.createDataFrame(rows, "name string, day date, part decimal(6,3), quantity bigint")
+    frame.coalesce(1).localCheckpoint(eager=False).createOrReplaceTempView("rehearsal")
+    numbers = pd.DataFrame({"name": ["a", "b"], "number": [1, 2]})
+    spark.createDataFrame(numbers, "name string, number int").coalesce(1).createOrReplaceTempView("numbers")
+    spark.sql("""
         WITH numbered AS (
             SELECT rehearsal.*, number, COUNT(*) OVER (
                 PARTITION BY rehearsal.name ORDER BY number RANGE BETWEEN 20 PRECEDING AND CURRENT ROW
@@ -93,16 +99,10 @@ def _rehearse(spark: SparkSession) -> None:
             SUM(part) OVER (PARTITION BY day, name) AS total,
             ROW_NUMBER() OVER (PARTITION BY day ORDER BY part DESC, name) AS position
         FROM numbered
-    """)
-    answer.mapInArrow(_same, answer.schema).collect()
+    """).toPandas()
     spark.catalog.dropTempView("rehearsal")
     spark.catalog.dropTempView("numbers")
     spark.sql("RESET")
-
-
-def _same(batches: Iterable[Any]) -> Iterable[Any]:
-    """Runs in Spark's Python workers."""
-    return batches
 
 
 def _call_as(spark: SparkSession, environ: Mapping[str, str], own_modules: frozenset[str]) -> None:

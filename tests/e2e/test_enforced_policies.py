@@ -21,7 +21,6 @@ from local.cloud import Cloud
 from local.pipeline import Pipeline
 from local.synthetic import synthetic_csv
 from tests.lake import Lake
-from tests.processes import commands
 
 Call = Callable[["Principal"], Any]
 
@@ -250,23 +249,37 @@ def test_a_key_without_its_secret_opens_nothing(principals: dict[str, Principal]
     assert caught.value.response["Error"]["Code"] == "SignatureDoesNotMatch"
 
 
-def test_the_api_and_the_job_call_as_themselves(pipeline: Pipeline, lake: Lake) -> None:
-    """Otherwise no other test of this pipeline would prove anything of the policies."""
-    lake.refine(lake.store(synthetic_csv("AGFS", dt.date(2025, 2, 24))))
-    environments = [environment(pid) for pid, command in commands().items() if "local.spark_daemon" in command]
-    mine = [one for one in environments if one.get("AWS_ENDPOINT_URL") == pipeline.cloud.endpoint_url]
-    assert mine
-    assert environment(pipeline.api_process.pid)["AWS_ACCESS_KEY_ID"].startswith("AKIA")
-    assert {one["AWS_ACCESS_KEY_ID"][:4] for one in mine} == {"ASIA"}
+def test_the_api_calls_as_its_own_user(pipeline: Pipeline) -> None:
+    """Otherwise no other test of this pipeline would prove anything of its policy."""
+    variables = Path(f"/proc/{pipeline.api_process.pid}/environ").read_bytes().split(b"\0")
+    environ = dict(one.decode().partition("=")[::2] for one in variables)
+    assert environ["AWS_ENDPOINT_URL"] == pipeline.cloud.endpoint_url
+    assert environ["AWS_ACCESS_KEY_ID"].startswith("AKIA")
 
 
-def environment(pid: int) -> dict[str, str]:
-    """The environment of a process; empty if it has ended."""
+def test_the_job_calls_as_its_own_role(pipeline: Pipeline, lake: Lake) -> None:
+    """Otherwise no other test of this pipeline would prove anything of its policies."""
+    session = lake.store(synthetic_csv("AGFS", dt.date(2025, 2, 24)))
+    lake.refine(session)
+    with denied(pipeline.cloud, "RefineRole", "s3:PutObject"):
+        state, message = lake.outcome(lake.start(session))
+    assert state == "FAILED"
+    assert "AccessDenied" in message
+    lake.refine(session)
+
+
+@contextlib.contextmanager
+def denied(cloud: Cloud, logical_id: str, action: str) -> Iterator[None]:
+    """A role without one of its rights, for the body of the `with`."""
+    iam = cloud.client("iam")
+    resource = cloud.client("cloudformation").describe_stack_resource(StackName="bovespa", LogicalResourceId=logical_id)
+    name = {"RoleName": resource["StackResourceDetail"]["PhysicalResourceId"], "PolicyName": "denied-by-a-test"}
+    statement = {"Effect": "Deny", "Action": action, "Resource": "*"}
+    iam.put_role_policy(**name, PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
     try:
-        variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    except OSError:
-        return {}
-    return dict(one.decode().partition("=")[::2] for one in variables)
+        yield
+    finally:
+        iam.delete_role_policy(**name)
 
 
 def test_the_watch_looks_as_its_own_role(pipeline: Pipeline) -> None:
