@@ -10,42 +10,44 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-from botocore.exceptions import ClientError
 
 from bovespa.layout import CompactYear
 from glue.catalog import PartitionCatalog
-from glue.lake import PARALLEL_REQUESTS, StoredObject, delete_objects, list_objects, s3_client
+from glue.lake import (
+    PARALLEL_REQUESTS,
+    ObjectMoved,
+    StoredObject,
+    delete_objects,
+    list_objects,
+    read_version,
+    s3_client,
+)
 from glue.parquet import parquet_bytes, read_parquet, with_columns
-from glue.schema import COMPACT_TABLES, TRADING
+from glue.schema import COMPACT_TABLES, TRADING, Columns, arrow_schema
+from glue.transport import Step
 
 ROW_GROUP_ROWS = 4096
 """Rows are in order of session, so a question about some weeks reads few groups of a year's 22,500 rows."""
 
-YEAR_DDL = "table string, index_code string, session_year int"
-"""Spark's schema of what `year_merger` takes: one row a year; no index code where the table is of none."""
+COMPACT_YEAR_COLUMNS: Columns = (("table", "string"), ("index_code", "string"), ("session_year", "int"))
+"""What `year_merger` takes: one row a year; no index code where the table is of none."""
 
-MERGED_DDL = f"{YEAR_DDL}, version string"
-"""Spark's schema of what `year_merger` returns: one row a year that it merged."""
-
-_MERGED_SCHEMA = pa.schema(
-    [("table", pa.string()), ("index_code", pa.string()), ("session_year", pa.int32()), ("version", pa.string())]
-)
+MERGED_COLUMNS: Columns = (*COMPACT_YEAR_COLUMNS, ("version", "string"))
+"""What `year_merger` returns: one row a year that it merged."""
 
 _MAX_ATTEMPTS = 5
-_CHANGED = ("PreconditionFailed", "NoSuchKey")
-"""What S3 says of an object that was replaced or deleted since it was listed."""
 
 _COLUMNS = {table.name: table.columns for table in (*COMPACT_TABLES, TRADING)}
 
 
-def year_merger(bucket: str) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
-    """Return the function for `DataFrame.mapInArrow` that writes the merged object of each year it is given.
+def year_merger(bucket: str) -> Step:
+    """Return the function that writes the merged object of each year it is given.
 
     A year without sessions is left out, and so is one that other runs change all the time: it is read as it is, from
     its sessions' objects.
@@ -58,7 +60,9 @@ def year_merger(bucket: str) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa
                 for row in batch.to_pylist():
                     version = _merge(client, bucket, CompactYear(**row), pool)
                     if version is not None:
-                        yield pa.RecordBatch.from_pylist([{**row, "version": version}], schema=_MERGED_SCHEMA)
+                        yield pa.RecordBatch.from_pylist(
+                            [{**row, "version": version}], schema=arrow_schema(MERGED_COLUMNS)
+                        )
 
     return merge
 
@@ -74,9 +78,7 @@ def _merge(client: Any, bucket: str, year: CompactYear, pool: ThreadPoolExecutor
         try:
             # Keys are dates, so the listing is in the order of the sessions.
             rows = pa.concat_tables(pool.map(lambda item: _read(client, bucket, item), objects))
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in _CHANGED:
-                raise
+        except ObjectMoved:
             continue
         body = parquet_bytes(with_columns(_COLUMNS[year.table], rows), row_group_rows=ROW_GROUP_ROWS)
         client.put_object(Bucket=bucket, Key=year.merged_key(version), Body=body)
@@ -89,8 +91,7 @@ def _version(year: CompactYear, objects: Iterable[StoredObject]) -> str:
 
 
 def _read(client: Any, bucket: str, item: StoredObject) -> pa.Table:
-    body = client.get_object(Bucket=bucket, Key=item.key, IfMatch=item.etag)["Body"].read()
-    return read_parquet(body)
+    return read_parquet(read_version(client, bucket, item.key, item.etag))
 
 
 @dataclass(frozen=True, slots=True)

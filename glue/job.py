@@ -36,9 +36,9 @@ from bovespa.session_state import (
     REFINED_BUCKET_ARGUMENT,
     SESSIONS_ARGUMENT,
 )
-from glue.lake import s3_client
+from glue.lake import ObjectMoved, s3_client
 from glue.publish import Publisher
-from glue.raw_reader import RawUnreadable
+from glue.raw_reader import UnexpectedRawSchema
 from glue.subjects import (
     Named,
     Plan,
@@ -122,7 +122,7 @@ def run(spark: SparkSession, arguments: Arguments) -> Written:
         planned = plan(subjects, before)
         try:
             written = _refine(spark, arguments, planned, publisher)
-        except (RawUnreadable, PySparkException):
+        except (ObjectMoved, UnexpectedRawSchema, PySparkException):
             # What was read may have been replaced or deleted since it was listed; a worker's error comes as Spark's.
             if versions_within_reach(subjects, s3, arguments.raw_bucket) == before:
                 raise

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from bovespa.errors import UnexpectedEvent
 from bovespa.layout import (
@@ -46,6 +47,14 @@ _DELETE_LIMIT = 1000
 
 _T = TypeVar("_T")
 _StoredT = TypeVar("_StoredT", Session, TradingDay)
+
+
+_MOVED = ("PreconditionFailed", "NoSuchKey")
+"""S3's words for an object that is there in another version, and for one that is not there."""
+
+
+class ObjectMoved(RuntimeError):
+    """An object was replaced or deleted since it was listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +150,21 @@ def _ours(keys: Iterable[str], from_key: Callable[[str], _T]) -> Iterator[_T]:
     for key in keys:
         with contextlib.suppress(UnexpectedEvent):
             yield from_key(key)
+
+
+def read_version(client: Any, bucket: str, key: str, etag: str) -> bytes:
+    """Return the object at *key* in the version that a listing gave.
+
+    Raises:
+        ObjectMoved: It is not there in that version any more.
+    """
+    try:
+        content: bytes = client.get_object(Bucket=bucket, Key=key, IfMatch=etag)["Body"].read()
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _MOVED:
+            raise ObjectMoved(f"s3://{bucket}/{key} is not there in version {etag} any more.") from error
+        raise
+    return content
 
 
 def put_unless_same(client: Any, bucket: str, key: str, body: bytes, etag: str | None) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bovespa.layout import PORTFOLIO_TABLE, CompactYear, Receipt, Session, TradingDay, TradingReceipt
 from glue.catalog import PartitionCatalog, PartitionChanges
-from glue.compact_years import MERGED_DDL, YEAR_DDL, CompactYears, year_merger
+from glue.compact_years import COMPACT_YEAR_COLUMNS, MERGED_COLUMNS, CompactYears, year_merger
 from glue.lake import (
     delete_compact,
     delete_objects,
@@ -22,6 +22,7 @@ from glue.lake import (
     write_receipt,
 )
 from glue.schema import COMPACT_TABLES, TRADING
+from glue.transport import OnWorkers, ThroughDriver, Transport
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from glue.write import Written, WrittenTradingDay
 
 log = logging.getLogger("glue.publish")
+
+_YEARS_IN_DRIVER = 8
+"""Of at most 250 objects each: as long as Python workers take to start."""
 
 _PARALLEL_SESSIONS = 8
 """Sessions that are made visible at once: each is a handful of calls, one after the other."""
@@ -151,8 +155,9 @@ class Publisher:
         """Write the merged object of each of *years* that can be merged; return their versions."""
         rows = [(year.table, year.index_code, year.session_year) for year in sorted(years)]
         tasks = min(len(rows), 4 * self.spark.sparkContext.defaultParallelism)
-        frame = self.spark.createDataFrame(rows, YEAR_DDL).repartition(tasks)
-        merged = frame.mapInArrow(year_merger(self.bucket), MERGED_DDL).collect()
+        few = len(rows) <= _YEARS_IN_DRIVER
+        transport: Transport = ThroughDriver(self.spark) if few else OnWorkers(self.spark, tasks)
+        merged = transport.apply(rows, COMPACT_YEAR_COLUMNS, year_merger(self.bucket), MERGED_COLUMNS)
         return {CompactYear(row["table"], row["index_code"], row["session_year"]): row["version"] for row in merged}
 
     def _withdraw_trading_day(self, day: TradingDay) -> None:

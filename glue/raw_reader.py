@@ -11,11 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pyarrow as pa
-from botocore.exceptions import ClientError
 
 from bovespa.layout import Session, TradingDay
 from bovespa.sectors import sector_name
-from glue.lake import PARALLEL_REQUESTS, s3_client
+from glue.lake import PARALLEL_REQUESTS, read_version, s3_client
 from glue.parquet import read_parquet
 from glue.schema import RAW_COLUMNS, TRADING_RAW_COLUMNS, Columns, arrow_schema
 from glue.transport import Step
@@ -26,9 +25,6 @@ _VERSION: Columns = (("version", "string"),)
 
 REQUESTED_COLUMNS = _SESSION_KEYS + _VERSION
 """What `raw_reader` takes: one row a raw object."""
-
-_MOVED = ("PreconditionFailed", "NoSuchKey")
-"""S3's words for an object that is there in another version, and for one that is not."""
 
 _SECTOR_COLUMNS: Columns = (("sector", "string"), ("subsector", "string"))
 
@@ -45,22 +41,14 @@ QUOTES_READ_COLUMNS = _DAY_KEYS + TRADING_RAW_COLUMNS
 """What `trading_reader` returns: one row a ticker of the cash market and trading day."""
 
 
-class RawUnreadable(RuntimeError):
-    """A raw object is not what the planner listed, or not what the raw store writes."""
-
-
-class RawObjectMoved(RawUnreadable):
-    """A raw object was replaced or deleted since it was listed."""
-
-
-class UnexpectedRawSchema(RawUnreadable):
+class UnexpectedRawSchema(RuntimeError):
     """A raw object's columns are not those that the raw store writes."""
 
 
 def raw_reader(bucket: str) -> Step:
     """Return the function that reads raw sessions of *bucket*.
 
-    The function raises `RawObjectMoved` if an object is not there in the requested version any more, and
+    The function raises `ObjectMoved` if an object is not there in the requested version any more, and
     `UnexpectedRawSchema` if its columns are not `RAW_COLUMNS`.
     """
 
@@ -97,13 +85,7 @@ def _reader(read_object: Callable[..., pa.RecordBatch]) -> Step:
 
 
 def _read_object(client: Any, bucket: str, key: str, version: str, columns: Columns) -> pa.Table:
-    try:
-        body = client.get_object(Bucket=bucket, Key=key, IfMatch=version)["Body"].read()
-    except ClientError as error:
-        if error.response["Error"]["Code"] in _MOVED:
-            raise RawObjectMoved(f"s3://{bucket}/{key} is not there in version {version} any more.") from error
-        raise
-    table = read_parquet(body)
+    table = read_parquet(read_version(client, bucket, key, version))
     schema = arrow_schema(columns)
     if [(field.name, field.type) for field in table.schema] != [(field.name, field.type) for field in schema]:
         raise UnexpectedRawSchema(

@@ -56,6 +56,9 @@ class Transport(Protocol):
             columns: Those of the rows that it returns.
         """
 
+    def apply(self, wanted: Sequence[Row], requested: Columns, step: Step, columns: Columns) -> list[Mapping[str, Any]]:
+        """Return what *step* makes of *wanted*, like `read`, but as plain rows."""
+
     def keep(self, frame: DataFrame) -> DataFrame:
         """Return *frame* so that its rows are computed once, however often they are used."""
 
@@ -89,6 +92,16 @@ class ThroughDriver(Transport):
         """As `Transport.read`, at once."""
         return self._as_frame(reader([_batch(wanted, requested)]), columns)
 
+    def apply(
+        self,
+        wanted: Sequence[Row],
+        requested: Columns,
+        step: Step,
+        columns: Columns,  # noqa: ARG002 - Arrow's rows know them
+    ) -> list[Mapping[str, Any]]:
+        """As `Transport.apply`."""
+        return _rows(step([_batch(wanted, requested)]))
+
     def keep(self, frame: DataFrame) -> DataFrame:
         """As `Transport.keep`."""
         # Cached rows could be computed again if their machine is lost, but every query on them is planned with all that
@@ -105,8 +118,7 @@ class ThroughDriver(Transport):
     ) -> list[Mapping[str, Any]]:
         """As `Transport.write`."""
         # Private to PySpark before its version 4; what is public, `toPandas`, makes floats of integers beside nulls.
-        rows = frame.coalesce(1)._collect_as_arrow()  # noqa: SLF001
-        return [row for batch in writer(rows) for row in batch.to_pylist()]
+        return _rows(writer(frame.coalesce(1)._collect_as_arrow()))  # noqa: SLF001
 
     def _as_frame(self, batches: Iterable[pa.RecordBatch], columns: Columns) -> DataFrame:
         import pandas as pd  # type: ignore[import-untyped]  # noqa: PLC0415 - Spark's workers import this module, too
@@ -143,16 +155,28 @@ class OnWorkers(Transport):
         """As `Transport.read`, when its rows are used."""
         return self._spark.createDataFrame(wanted, spark_ddl(requested)).mapInArrow(reader, spark_ddl(columns))
 
+    def apply(self, wanted: Sequence[Row], requested: Columns, step: Step, columns: Columns) -> list[Mapping[str, Any]]:
+        """As `Transport.apply`."""
+        frame = self._spark.createDataFrame(wanted, spark_ddl(requested)).repartition(self._tasks)
+        return _plain(frame.mapInArrow(step, spark_ddl(columns)))
+
     def keep(self, frame: DataFrame) -> DataFrame:
         """As `Transport.keep`."""
         return frame.persist()
 
     def write(self, frame: DataFrame, keys: Sequence[str], writer: Step, columns: Columns) -> list[Mapping[str, Any]]:
         """As `Transport.write`."""
-        whole = frame.repartition(self._tasks, *keys)
-        return [row.asDict() for row in whole.mapInArrow(writer, spark_ddl(columns)).collect()]
+        return _plain(frame.repartition(self._tasks, *keys).mapInArrow(writer, spark_ddl(columns)))
 
 
 def _batch(rows: Sequence[Row], columns: Columns) -> pa.RecordBatch:
     schema = arrow_schema(columns)
     return pa.RecordBatch.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema=schema)
+
+
+def _rows(batches: Iterable[pa.RecordBatch]) -> list[Mapping[str, Any]]:
+    return [row for batch in batches for row in batch.to_pylist()]
+
+
+def _plain(frame: DataFrame) -> list[Mapping[str, Any]]:
+    return [row.asDict() for row in frame.collect()]

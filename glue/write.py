@@ -66,7 +66,8 @@ def write(spark: SparkSession, plan: Plan, *, raw_bucket: str, refined_bucket: s
     """Refine and write what *plan* says, from raw objects in exactly the versions that it lists.
 
     Raises:
-        RawUnreadable: A raw object was replaced or deleted since it was listed, or is not one of the raw store's.
+        ObjectMoved: A raw object was replaced or deleted since it was listed.
+        UnexpectedRawSchema: A raw object is not one of the raw store's.
         PySparkException: Spark failed; where its workers read and write, also all of the above.
         RowsMissing: A session or trading day has no rows.
     """
