@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import io
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import boto3
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -25,21 +19,15 @@ from bovespa.layout import CompactYear, RefinedPartition, Session
 from bovespa.portfolio import View
 from bovespa.portfolio_csv import parse_csv, serialise_csv
 from bovespa.session_state import State
-from infrastructure.rebuild import Rebuild
-from infrastructure.scratch import ScratchNames
-from local.cloud import PROJECT
-from local.cloud_faults import CloudFault, CloudFaults
+from infrastructure.scratch import ScratchLake
 from local.synthetic import synthetic_csv
 from local.synthetic_trading import synthetic_cotahist
 from s3_bucket_manager.session_states import SessionStates
 from tests.lake import Lake
-from tests.until import until
-
-pytestmark = pytest.mark.ends_spark
+from tests.rebuild_command import SCRATCH, rebuild, scratch
 
 INDEX = "IBLV"
 DAYS = list(trading_days(dt.date(2024, 12, 18), dt.date(2025, 1, 8)))
-SCRATCH = ScratchNames.of("bovespa", account="000000000000", region="us-east-1")
 SESSIONS = 7
 """Raw sessions of the lake."""
 TRADING_DAYS = [DAYS[9], DAYS[1]]
@@ -49,7 +37,7 @@ TABLES = ["portfolio", "holdings", "sessions", "sectors", "trading"]
 
 
 @pytest.fixture(scope="module", name="lake")
-def _lake(quiet_lake: Lake) -> Lake:
+def _lake(quiet_lake: Lake) -> Iterator[Lake]:
     """A lake to which history came as it does in life: out of order, corrected, late, withdrawn."""
     for days in ((DAYS[6], DAYS[2]), (DAYS[0],), (DAYS[9], DAYS[4], DAYS[5])):
         quiet_lake.refine(*(quiet_lake.store(synthetic_csv(INDEX, day)) for day in days))
@@ -61,7 +49,9 @@ def _lake(quiet_lake: Lake) -> Lake:
     quiet_lake.cloud.client("s3").delete_object(Bucket=quiet_lake.raw, Key=withdrawn.raw_key)
     quiet_lake.refine(late, withdrawn)
     quiet_lake.refine(*(quiet_lake.store_trading_day(synthetic_cotahist(day)) for day in TRADING_DAYS))
-    return quiet_lake
+    yield quiet_lake
+    s3, glue = quiet_lake.cloud.client("s3"), quiet_lake.cloud.client("glue")
+    ScratchLake(s3, glue, SCRATCH, account="000000000000", region="us-east-1", report=lambda _line: None).clear()
 
 
 def without_last_share(content: bytes) -> bytes:
@@ -78,35 +68,10 @@ def without_last_share(content: bytes) -> bytes:
     return serialise_csv(replace(portfolio, view=View.CODE, holdings=holdings, total_theoretical_quantity=total))
 
 
-def start(lake: Lake, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "infrastructure.rebuild", *arguments],
-        cwd=PROJECT,
-        env=dict(os.environ) | lake.cloud.aws_environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def rebuild(lake: Lake, *arguments: str, answer: str = "") -> tuple[int, str, str]:
-    with start(lake, *arguments) as process:
-        out, err = process.communicate(answer, timeout=300)
-    return process.returncode, out, err
-
-
 def reported(lake: Lake, *arguments: str) -> tuple[int, dict[str, Any]]:
     code, out, err = rebuild(lake, "--yes", "--json", *arguments)
     assert out, err
     return code, json.loads(out)
-
-
-def scratch(lake: Lake) -> list[str]:
-    """What there is of a scratch."""
-    buckets = [one["Name"] for one in lake.cloud.client("s3").list_buckets()["Buckets"]]
-    databases = [one["Name"] for one in lake.cloud.client("glue").get_databases()["DatabaseList"]]
-    return [name for name in (*buckets, *databases) if name in (SCRATCH.bucket, SCRATCH.database)]
 
 
 def lake_as_it_is(lake: Lake) -> tuple[Any, Any]:
@@ -273,64 +238,3 @@ def plant(lake: Lake) -> tuple[str, str, str, Session]:
     key = CompactYear.of("sessions", later).key(DAYS[6])
     rewritten(key, key, turnover_pct=99)
     return altered, stale, missing, later
-
-
-def test_a_rebuild_that_is_killed_leaves_what_the_next_one_knows(lake: Lake) -> None:
-    """The one before was told to keep its scratch; this one clears that first."""
-    s3 = lake.cloud.client("s3")
-    s3.put_object(Bucket=SCRATCH.bucket, Key="portfolio/left-over", Body=b"of no worth")
-    with writes_held(lake):
-        with start(lake, "--yes") as process:
-            until(lambda: run_under_way(lake), timeout_s=60, every_s=0.05)
-            process.kill()
-            process.communicate()
-        assert scratch(lake) == [SCRATCH.bucket, SCRATCH.database]
-        assert "Contents" not in s3.list_objects_v2(Bucket=SCRATCH.bucket, Prefix="portfolio/left-over")
-
-        code, out, err = rebuild(lake, "--yes")
-
-        assert (code, out) == (1, "")
-        assert f"is rebuilding into {SCRATCH.bucket} already" in err
-        lake.cloud.client("glue").batch_stop_job_run(JobName="bovespa-refine", JobRunIds=[run_under_way(lake)])
-        lake.wait_until_idle()
-
-    with writes_held(lake), start(lake, "--yes") as process:
-        until(lambda: run_under_way(lake), timeout_s=60, every_s=0.05)
-        process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (1, "")
-    assert "clearing what an earlier rebuild left" in err
-    assert "stopping run" in err
-    assert err.endswith("stopped\n")
-    assert (scratch(lake), run_under_way(lake)) == ([], "")
-
-
-def test_a_run_whose_id_was_never_heard_is_stopped_too(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The signal comes when Glue has started the run, and before its answer is read."""
-
-    def interrupt(**_: Any) -> None:
-        raise KeyboardInterrupt
-
-    for name, value in lake.cloud.aws_environment.items():
-        monkeypatch.setenv(name, value)
-    session = boto3.Session()
-    session.events.register("after-call.glue.StartJobRun", interrupt)
-    with writes_held(lake), pytest.raises(KeyboardInterrupt):
-        Rebuild(session, stack="bovespa").aside()
-    assert (scratch(lake), run_under_way(lake)) == ([], "")
-
-
-@contextlib.contextmanager
-def writes_held(lake: Lake) -> Iterator[None]:
-    """Within the `with` no run can end by itself: nothing that it writes to the scratch arrives."""
-    faults = CloudFaults(lake.cloud.endpoint_url)
-    faults.set(CloudFault(f"PUT /{SCRATCH.bucket}/.*"))
-    try:
-        yield
-    finally:
-        faults.set()
-
-
-def run_under_way(lake: Lake) -> str:
-    """The id of the run that is at work, or nothing."""
-    return next((run["Id"] for run in lake.runs() if run["JobRunState"] == "RUNNING"), "")
