@@ -10,7 +10,7 @@ from tests.compact_reckoning import sector_rows, session_rows
 from tests.lake import Lake
 from tests.reckoning import refined_rows
 
-INDEX = "IBEP"
+INDEX = "IEEX"
 PAST = [dt.date(2024, 12, day) for day in (19, 20, 23)]
 LATE = dt.date(2024, 12, 26)
 PRESENT = [dt.date(2025, 1, day) for day in (2, 3)]
@@ -46,7 +46,7 @@ def test_a_rebuild_merges_past_years_and_a_late_session_parts_them_again(quiet_l
 
 
 def test_a_rebuild_withdraws_what_has_no_raw_object_any_more(quiet_lake: Lake) -> None:
-    index_code, days = "IVBX", [dt.date(2025, 2, day) for day in (3, 4)]
+    index_code, days = "IMAT", [dt.date(2025, 2, day) for day in (3, 4)]
     contents = [synthetic_csv(index_code, day) for day in days]
     for content in contents:
         quiet_lake.store(content)

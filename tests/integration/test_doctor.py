@@ -24,7 +24,7 @@ from tests.lake import Lake, sha256
 from tests.operator_commands import flask_command
 from tests.until import until
 
-INDEX = "IBEW"
+INDEX = "IBHB"
 DAYS = list(trading_days(dt.date(2025, 6, 2), dt.date(2025, 6, 20)))
 PERIOD = ("--from", str(DAYS[0]), "--to", str(DAYS[-1]))
 SQL = f"""
@@ -234,17 +234,17 @@ def test_a_healthy_index_has_no_findings_planted_faults_are_found_and_mended(
 
 def test_an_import_whose_manifest_never_came_is_found_and_refined(lake: Lake, pipeline: Pipeline) -> None:
     hand = Saboteur(lake)
-    content = synthetic_csv("IBBE", DAYS[0])
+    content = synthetic_csv("AGFS", DAYS[0])
     portfolio = parse_csv(content)
-    session = Session("IBBE", DAYS[0])
-    first = lake.store(synthetic_csv("IBBE", DAYS[1]))
+    session = Session("AGFS", DAYS[0])
+    first = lake.store(synthetic_csv("AGFS", DAYS[1]))
     lake.wait_until_refined(first)
-    provenance = Provenance("IBBE", "x.csv", "file:x.csv", dt.datetime.now(dt.UTC), "import", import_id="died")
+    provenance = Provenance("AGFS", "x.csv", "file:x.csv", dt.datetime.now(dt.UTC), "import", import_id="died")
     RawStore(hand.s3, lake.raw).store(portfolio, content, provenance)
-    code, report = doctor(pipeline, *PERIOD[:2], "--to", str(DAYS[1]), index="IBBE")
+    code, report = doctor(pipeline, *PERIOD[:2], "--to", str(DAYS[1]), index="AGFS")
     assert code == 1
     assert by_kind(report) == {"not_refined": {str(DAYS[0])}}
-    code, report = doctor(pipeline, *PERIOD[:2], "--to", str(DAYS[1]), "--repair", index="IBBE")
+    code, report = doctor(pipeline, *PERIOD[:2], "--to", str(DAYS[1]), "--repair", index="AGFS")
     assert (code, report["findings"], report["problems"]) == (0, [], [])
     assert lake.tickers_in_files(session) == {holding.ticker for holding in portfolio.holdings}
 

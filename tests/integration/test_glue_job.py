@@ -79,12 +79,12 @@ def test_partitions_that_disagree_with_the_session_or_the_table_are_mended(quiet
 
 
 def test_a_run_over_an_import_refines_the_sessions_of_its_manifest(quiet_lake: Lake) -> None:
-    contents = [synthetic_csv("IGCT", day) for day in trading_days_before(dt.date(2025, 2, 5), 2)]
+    contents = [synthetic_csv("IBSD", day) for day in trading_days_before(dt.date(2025, 2, 5), 2)]
     sessions = tuple(quiet_lake.store(content) for content in contents)
     manifest = ImportManifest(Import("20250205T120000Z-0f"), sessions, dt.datetime(2025, 2, 5, 12, tzinfo=dt.UTC))
     quiet_lake.cloud.client("s3").put_object(Bucket=quiet_lake.raw, Key=manifest.made_by.key, Body=manifest.to_json())
     quiet_lake.refine(manifest.made_by)
-    assert quiet_lake.rows("index_code = 'IGCT'") == reckoning.refined_rows(contents)
+    assert quiet_lake.rows("index_code = 'IBSD'") == reckoning.refined_rows(contents)
 
 
 def test_a_second_run_writes_no_object_again(quiet_lake: Lake) -> None:

@@ -103,7 +103,7 @@ def test_an_archive_causes_one_run_and_every_file_is_accounted_for(
 
 
 def test_an_archive_that_is_stored_already_starts_nothing(lake: Lake, pipeline: Pipeline, tmp_path: Path) -> None:
-    folder = archive(tmp_path, "ISEE", DAYS[:3])
+    folder = archive(tmp_path, "GPTW", DAYS[:3])
     first = flask_command(pipeline.environment, "import-csv", folder)
     assert first.exit_code == 0, first.stderr
     (line, run) = first.stdout.splitlines()
@@ -117,31 +117,31 @@ def test_an_archive_that_is_stored_already_starts_nothing(lake: Lake, pipeline: 
     assert (report["stored"], report["unchanged"], report["manifest_uri"]) == (0, 3, None)
     assert objects(lake, "imports/") == manifests
     import_id = run.rpartition("import:")[2]
-    until(lambda: runs_for(lake, "ISEE", import_id), timeout_s=60, every_s=0.1)
-    wait_until_every_event_was_handled(lake, "ISEE")
-    assert sorted(runs_for(lake, "ISEE", import_id)) == ["ISEE/2025-08-01", f"import:{import_id}"]
+    until(lambda: runs_for(lake, "GPTW", import_id), timeout_s=60, every_s=0.1)
+    wait_until_every_event_was_handled(lake, "GPTW")
+    assert sorted(runs_for(lake, "GPTW", import_id)) == ["GPTW/2025-08-01", f"import:{import_id}"]
 
 
 def test_a_session_that_is_collected_during_an_import_has_its_own_run(lake: Lake, tmp_path: Path) -> None:
     """The API stores a session between two files of the import, over one that the import brought a moment before."""
-    code = archive(tmp_path / "code", "IGCT", DAYS[:2])
+    code = archive(tmp_path / "code", "IBLV", DAYS[:2])
     first, second = sorted(code.rglob("*.csv"))
-    first.write_bytes(synthetic_csv("IGCT", DAYS[0], View.CODE))
+    first.write_bytes(synthetic_csv("IBLV", DAYS[0], View.CODE))
     s3 = lake.cloud.client("s3")
 
     class BetweenTwoFiles(RawStore):
         def announce(self, manifest: ImportManifest) -> str:
             # Sectors are news, so this replaces the object of the import; the other is nothing that it brought.
-            lake.store(synthetic_csv("IGCT", DAYS[0], View.SECTOR))
-            lake.store(synthetic_csv("IGCT", DAYS[5]))
+            lake.store(synthetic_csv("IBLV", DAYS[0], View.SECTOR))
+            lake.store(synthetic_csv("IBLV", DAYS[5]))
             return super().announce(manifest)
 
     made_by = new_import(dt.datetime.now(dt.UTC), [first, second])
     report = Importer(BetweenTwoFiles(s3, lake.raw), clock=lambda: NOON).run([first, second], made_by)
-    assert report.sessions == (Session("IGCT", DAYS[0]), Session("IGCT", DAYS[1]))
-    wanted = sorted([str(made_by), f"IGCT/{DAYS[0]}", f"IGCT/{DAYS[5]}"])
-    until(lambda: len(runs_for(lake, "IGCT", made_by.import_id)) >= 3, timeout_s=60, every_s=0.1)
-    assert sorted(runs_for(lake, "IGCT", made_by.import_id)) == wanted
+    assert report.sessions == (Session("IBLV", DAYS[0]), Session("IBLV", DAYS[1]))
+    wanted = sorted([str(made_by), f"IBLV/{DAYS[0]}", f"IBLV/{DAYS[5]}"])
+    until(lambda: len(runs_for(lake, "IBLV", made_by.import_id)) >= 3, timeout_s=60, every_s=0.1)
+    assert sorted(runs_for(lake, "IBLV", made_by.import_id)) == wanted
 
 
 def test_of_two_files_of_one_session_the_one_that_was_written_last_holds(

@@ -164,7 +164,7 @@ def test_an_import_brings_sessions_and_trading_days_in_one_run_and_a_rebuild_mer
 def test_a_trading_day_that_comes_during_a_sessions_run_is_in_what_the_run_leaves_behind(quiet_lake: Lake) -> None:
     """No later run mends it here: the notification is off."""
     day = dt.date(2022, 6, 1)
-    content, text = synthetic_csv("IBBR", day), synthetic_cotahist(day)
+    content, text = synthetic_csv("IBEE", day), synthetic_cotahist(day)
     session = quiet_lake.store(content)
     run_id = quiet_lake.start(session)
     log = quiet_lake.cloud.work_dir / f"run-{run_id}.log"
@@ -173,7 +173,7 @@ def test_a_trading_day_that_comes_during_a_sessions_run_is_in_what_the_run_leave
     quiet_lake.store_trading_day(text)
     quiet_lake.wait_until_idle()
     assert "starting over" in log.read_text(encoding="utf-8")
-    assert quiet_lake.rows("index_code = 'IBBR'") == refined_rows([content], [text])
+    assert quiet_lake.rows("index_code = 'IBEE'") == refined_rows([content], [text])
     assert quiet_lake.keys(TradingDay(day).receipts_prefix) == [], "its own run has not said that it is everywhere"
 
 
