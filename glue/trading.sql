@@ -9,6 +9,9 @@
 -- As in compared.sql, a window of 21 is 21 trading days of B3's calendar, stored or not. A day on which a ticker did
 -- not trade has no row of it.
 --
+-- Of the last 21 days is what is of all days until this one and not of those until 21 days before. Spark goes through such
+-- frames once; a frame that slides it would reckon anew for each row, and these are all rows of the market.
+--
 -- Quotients of whole numbers are rounded half up by (2 * a + b) DIV (2 * b), exactly, however long they are. Spark's own
 -- division would keep few decimals of long numbers, and be rounded a second time by the cast.
 
@@ -29,22 +32,30 @@ compared AS (
         observed.trading_days_observed,
         SUM(raw_trading.trades) OVER of_market AS market_trades,
         CAST(SUM(raw_trading.volume_brl) OVER of_market AS DECIMAL(18, 2)) AS market_volume_brl,
-        COUNT(*) OVER last_21_days AS traded_days,
-        SUM(raw_trading.trades) OVER last_21_days AS window_trades,
-        LAST_VALUE(raw_trading.close_price_brl) OVER before_this_day AS previous_close_price_brl,
-        LAST_VALUE(raw_trading.session_date) OVER before_this_day AS previous_close_price_date
+        COUNT(*) OVER until_this_day - COUNT(*) OVER until_21_days_before AS traded_days,
+        SUM(raw_trading.trades) OVER until_this_day
+        - COALESCE(SUM(raw_trading.trades) OVER until_21_days_before, 0) AS window_trades,
+        observed.day_number,
+        LAG(observed.day_number) OVER until_this_day AS last_day_number,
+        LAG(raw_trading.close_price_brl) OVER until_this_day AS last_close_price_brl,
+        LAG(raw_trading.session_date) OVER until_this_day AS last_close_price_date
     FROM raw_trading
     INNER JOIN observed ON raw_trading.session_date = observed.session_date
     WINDOW
         of_market AS (PARTITION BY raw_trading.session_date),
-        last_21_days AS (
+        until_this_day AS (PARTITION BY raw_trading.ticker ORDER BY observed.day_number),
+        until_21_days_before AS (
             PARTITION BY raw_trading.ticker
-            ORDER BY observed.day_number RANGE BETWEEN 20 PRECEDING AND CURRENT ROW
-        ),
-        before_this_day AS (
-            PARTITION BY raw_trading.ticker
-            ORDER BY observed.day_number RANGE BETWEEN 20 PRECEDING AND 1 PRECEDING
+            ORDER BY observed.day_number RANGE BETWEEN UNBOUNDED PRECEDING AND 21 PRECEDING
         )
+),
+
+priced AS (
+    SELECT
+        *,
+        CASE WHEN last_day_number >= day_number - 20 THEN last_close_price_brl END AS previous_close_price_brl,
+        CASE WHEN last_day_number >= day_number - 20 THEN last_close_price_date END AS previous_close_price_date
+    FROM compared
 )
 
 SELECT
@@ -92,5 +103,5 @@ SELECT
             DIV (2 * previous_close_price_brl) AS DECIMAL(15, 0)
         ) * 0.000001 AS DECIMAL(15, 6)
     ) AS price_change_pct
-FROM compared
+FROM priced
 WHERE is_output

@@ -23,6 +23,8 @@ Row = tuple[Any, ...]
 _OF_FEW_ROWS = {
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.sql.execution.arrow.pyspark.fallback.enabled": "false",
+    # As they are, of any size: rows that are part of a plan are converted twice more.
+    "spark.sql.execution.arrow.localRelationThreshold": "0",
     "spark.sql.shuffle.partitions": "1",
     # Spark takes rows that it has not counted for the most there can be, and shuffles them around each join, even where
     # all are in one task. Told that they are few, it shuffles none. No broadcast of them is worth a job.
@@ -47,7 +49,7 @@ class Transport(Protocol):
         """Return *rows*, at least one, as a frame of *columns*."""
 
     def read(self, wanted: Sequence[Row], requested: Columns, reader: Step, columns: Columns) -> DataFrame:
-        """Return what *reader* makes of *wanted*.
+        """Return what *reader* makes of *wanted*; it is read once, however often its rows are used.
 
         Args:
             wanted: At least one row.
@@ -153,7 +155,8 @@ class OnWorkers(Transport):
 
     def read(self, wanted: Sequence[Row], requested: Columns, reader: Step, columns: Columns) -> DataFrame:
         """As `Transport.read`, when its rows are used."""
-        return self._spark.createDataFrame(wanted, spark_ddl(requested)).mapInArrow(reader, spark_ddl(columns))
+        frame = self._spark.createDataFrame(wanted, spark_ddl(requested))
+        return self.keep(frame.mapInArrow(reader, spark_ddl(columns)))
 
     def apply(self, wanted: Sequence[Row], requested: Columns, step: Step, columns: Columns) -> list[Mapping[str, Any]]:
         """As `Transport.apply`."""

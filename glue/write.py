@@ -76,7 +76,7 @@ def write(spark: SparkSession, plan: Plan, *, raw_bucket: str, refined_bucket: s
     transport = _transport(spark, plan)
     with _settings(spark, transport.settings):
         if plan.trading_days_read:
-            show_market(transport.keep(_read_trading(transport, raw_bucket, plan)), plan.market, transport)
+            show_market(_read_trading(transport, raw_bucket, plan), plan.market, transport)
         sessions = _write_sessions(spark, plan, transport, raw_bucket, refined_bucket) if plan.sessions else []
         trading_days = _write_market(spark, transport, refined_bucket) if plan.trading_days else []
     if [one.session for one in sessions] != plan.sessions:
@@ -89,7 +89,7 @@ def write(spark: SparkSession, plan: Plan, *, raw_bucket: str, refined_bucket: s
 def _write_sessions(
     spark: SparkSession, plan: Plan, transport: Transport, raw_bucket: str, bucket: str
 ) -> list[WrittenSession]:
-    raw_holdings = transport.keep(_read_holdings(transport, raw_bucket, plan))
+    raw_holdings = _read_holdings(transport, raw_bucket, plan)
     refined = refine(spark, raw_holdings, plan.calendar, transport, with_market=bool(plan.trading_days_read))
 
     def written(rows: DataFrame, writer: Step, columns: Columns) -> Sequence[Mapping[str, Any]]:

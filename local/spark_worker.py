@@ -34,6 +34,7 @@ from local.spark_settings import s3a_properties
 _AS_FEW_ROWS_ARE_REFINED = {
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.sql.execution.arrow.pyspark.fallback.enabled": "false",
+    "spark.sql.execution.arrow.localRelationThreshold": "0",
     "spark.sql.shuffle.partitions": "1",
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
@@ -82,7 +83,7 @@ def _rehearse(spark: SparkSession) -> None:
         }
     )
     frame = spark.createDataFrame(rows, "name string, day date, part decimal(6,3), quantity bigint")
-    frame.coalesce(1).localCheckpoint(eager=False).createOrReplaceTempView("rehearsal")
+    frame.coalesce(1).createOrReplaceTempView("rehearsal")
     numbers = pd.DataFrame({"name": ["a", "b"], "number": [1, 2]})
     spark.createDataFrame(numbers, "name string, number int").coalesce(1).createOrReplaceTempView("numbers")
     spark.sql("""
@@ -99,7 +100,7 @@ def _rehearse(spark: SparkSession) -> None:
             SUM(part) OVER (PARTITION BY day, name) AS total,
             ROW_NUMBER() OVER (PARTITION BY day ORDER BY part DESC, name) AS position
         FROM numbered
-    """).toPandas()
+    """).localCheckpoint(eager=False).toPandas()
     spark.catalog.dropTempView("rehearsal")
     spark.catalog.dropTempView("numbers")
     spark.sql("RESET")

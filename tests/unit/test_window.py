@@ -71,8 +71,10 @@ def test_the_reach_ends_where_the_calendar_begins() -> None:
 )
 def test_the_sql_looks_back_as_many_sessions_as_the_planner_reads(name: str, windows: int) -> None:
     sql = (PROJECT / "glue" / name).read_text(encoding="utf-8")
-    spans = re.findall(r"RANGE BETWEEN (\d+) PRECEDING|(?:day|session)_number - (\d+)$", sql, re.MULTILINE)
+    spans = re.findall(r"RANGE BETWEEN (\d+) PRECEDING|(?:day|session)_number - (\d+)(?=\n| THEN)", sql)
     assert [first or second for first, second in spans] == [str(WINDOW_SESSIONS - 1)] * windows
+    before = re.findall(r"RANGE BETWEEN UNBOUNDED PRECEDING AND (\d+) PRECEDING", sql)
+    assert before == [str(WINDOW_SESSIONS)] * (name == "trading.sql")
 
 
 def test_a_late_trading_day_rewrites_the_sessions_of_its_span_and_no_others() -> None:
