@@ -21,8 +21,8 @@ from bovespa.portfolio_csv import parse_csv, serialise_csv
 from bovespa.session_state import State
 from infrastructure.scratch import ScratchLake
 from local.synthetic import synthetic_csv
-from local.synthetic_trading import synthetic_cotahist
 from s3_bucket_manager.session_states import SessionStates
+from tests.few_trades import few_cotahist
 from tests.lake import Lake
 from tests.rebuild_command import SCRATCH, rebuild, scratch
 
@@ -48,7 +48,7 @@ def _lake(quiet_lake: Lake) -> Iterator[Lake]:
     withdrawn = Session(INDEX, DAYS[4])
     quiet_lake.cloud.client("s3").delete_object(Bucket=quiet_lake.raw, Key=withdrawn.raw_key)
     quiet_lake.refine(late, withdrawn)
-    quiet_lake.refine(*(quiet_lake.store_trading_day(synthetic_cotahist(day)) for day in TRADING_DAYS))
+    quiet_lake.refine(*(quiet_lake.store_trading_day(few_cotahist(day, INDEX)) for day in TRADING_DAYS))
     yield quiet_lake
     s3, glue = quiet_lake.cloud.client("s3"), quiet_lake.cloud.client("glue")
     ScratchLake(s3, glue, SCRATCH, account="000000000000", region="us-east-1", report=lambda _line: None).clear()

@@ -20,6 +20,7 @@ from bovespa.layout import CompactYear, Import, Session, TradingDay
 from local.synthetic import synthetic_csv
 from local.synthetic_trading import synthetic_cotahist
 from tests import reckoning
+from tests.few_trades import few_cotahist
 from tests.lake import Lake
 from tests.trading_reckoning import refined_rows, session_rows, trading_rows
 from tests.until import until
@@ -31,10 +32,12 @@ SPLIT = dt.date(2024, 2, 29)
 @pytest.mark.parametrize(
     ("index_code", "split", "order"),
     [
-        # Each session before its trading day, and a trading day before its session; the oldest day last.
-        ("UTIL", SPLIT, ("S-5 T+0", "S-1 S+0", "T-1 S+2 T+2", "T-5")),
-        # All trading days first; then the sessions, backwards, and one between two that are stored.
-        ("IFNC", dt.date(2024, 8, 13), ("T+2 T-5 T-1 T+0", "S+2", "S-5 S+0", "S-1")),
+        # Each session before its trading day, and a trading day before its session; the oldest day of a window last, and in
+        # the same run one from just before it.
+        ("UTIL", SPLIT, ("S-5 T+0", "S-1 S+0", "T-1 S+2 T+2", "T-5 T-26")),
+        # All trading days first, one from the very beginning of a window; then the sessions, backwards, and one between
+        # two that are stored.
+        ("IFNC", dt.date(2024, 8, 13), ("T+2 T-5 T-1 T+0 T-25", "S+2", "S-5 S+0", "S-1")),
     ],
 )
 def test_any_order_of_arrival_gives_the_tables_of_the_reckoning(
@@ -49,7 +52,7 @@ def test_any_order_of_arrival_gives_the_tables_of_the_reckoning(
                 contents[day] = synthetic_csv(index_code, day)
                 subjects.append(quiet_lake.store(contents[day]))
             else:
-                texts[day] = synthetic_cotahist(day)
+                texts[day] = few_cotahist(day, index_code)
                 subjects.append(quiet_lake.store_trading_day(texts[day]))
         quiet_lake.refine(*subjects)
     rows = _assert_tables_are_those_of(quiet_lake, index_code, contents.values(), texts.values())
@@ -66,7 +69,8 @@ def test_a_close_from_before_a_corporate_action_is_no_price_of_the_shares_from_a
     contents = [synthetic_csv(index_code, day) for day in days]
     # It is split before the opening, and trades again on the third day.
     silent = (split, _away(split, 1))
-    texts = [_without(synthetic_cotahist(day), ticker) if day in silent else synthetic_cotahist(day) for day in days]
+    texts = [few_cotahist(day, index_code) for day in days]
+    texts = [_without(text, ticker) if day in silent else text for day, text in zip(days, texts, strict=True)]
     stored = [quiet_lake.store_trading_day(text) for text in texts]
     sessions = [quiet_lake.store(content) for content in contents]
     quiet_lake.refine(*sessions, *stored)
@@ -92,8 +96,8 @@ def test_a_corporate_action_beyond_the_window_counts_in_no_run(quiet_lake: Lake)
     index_code, split, ticker = "ICON", dt.date(2019, 8, 2), "NASC3"
     days = [_away(split, sessions) for sessions in (-18, 0, 3)]
     contents = [synthetic_csv(index_code, day) for day in days]
-    texts = [synthetic_cotahist(_away(split, -8))]
-    texts += [_without(synthetic_cotahist(day), ticker) for day in days[1:]]
+    texts = [few_cotahist(_away(split, -8), index_code)]
+    texts += [_without(few_cotahist(day, index_code), ticker) for day in days[1:]]
     stored = [quiet_lake.store_trading_day(text) for text in texts]
     sessions = [quiet_lake.store(content) for content in contents]
     for asked in ([*sessions, *stored], sessions[2:]):
@@ -106,7 +110,7 @@ def test_a_corporate_action_beyond_the_window_counts_in_no_run(quiet_lake: Lake)
 def test_a_trading_day_is_corrected_and_withdrawn(quiet_lake: Lake) -> None:
     index_code, days = "IMOB", [dt.date(2023, 3, day) for day in (1, 2, 3)]
     contents = [synthetic_csv(index_code, day) for day in days]
-    texts = [synthetic_cotahist(day) for day in days]
+    texts = [few_cotahist(day, index_code) for day in days]
     for content in contents:
         quiet_lake.store(content)
     stored = [quiet_lake.store_trading_day(text) for text in texts]
@@ -140,7 +144,7 @@ def test_an_import_brings_sessions_and_trading_days_in_one_run_and_a_rebuild_mer
 ) -> None:
     index_code, days = "IEEX", [dt.date(2021, 12, 29), dt.date(2021, 12, 30), dt.date(2022, 1, 3)]
     contents = [synthetic_csv(index_code, day) for day in days]
-    texts = [synthetic_cotahist(day) for day in days]
+    texts = [few_cotahist(day, index_code) for day in days]
     manifest = ImportManifest(
         Import("20220103T200000Z-0f"),
         tuple(quiet_lake.store(content) for content in contents),
@@ -164,7 +168,7 @@ def test_an_import_brings_sessions_and_trading_days_in_one_run_and_a_rebuild_mer
 def test_a_trading_day_that_comes_during_a_sessions_run_is_in_what_the_run_leaves_behind(quiet_lake: Lake) -> None:
     """No later run mends it here: the notification is off."""
     day = dt.date(2022, 6, 1)
-    content, text = synthetic_csv("IBEE", day), synthetic_cotahist(day)
+    content, text = synthetic_csv("IBEE", day), few_cotahist(day, "IBEE")
     session = quiet_lake.store(content)
     run_id = quiet_lake.start(session)
     log = quiet_lake.cloud.work_dir / f"run-{run_id}.log"
