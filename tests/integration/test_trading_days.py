@@ -32,8 +32,8 @@ SPLIT = dt.date(2024, 2, 29)
 @pytest.mark.parametrize(
     ("index_code", "split", "order"),
     [
-        # Each session before its trading day, and a trading day before its session; the oldest day of a window last, and in
-        # the same run one from just before it.
+        # Each session before its trading day, and a trading day before its session; the oldest day of a window last, in
+        # one run with the day just before it.
         ("UTIL", SPLIT, ("S-5 T+0", "S-1 S+0", "T-1 S+2 T+2", "T-5 T-26")),
         # All trading days first, one from the very beginning of a window; then the sessions, backwards, and one between
         # two that are stored.
