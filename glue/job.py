@@ -12,8 +12,8 @@ since it looked starts over, so the last writer has always seen the newest objec
 
 `all` is the rebuild: it also removes what has no raw object any more, and merges past years of the compact tables.
 
-What is where: subjects.py and window.py say what to read and what to write, write.py reads and writes it, refine.py and
-the `.sql` files are the tables, publish.py makes them visible.
+What is where: subjects.py and window.py say what to read and what to write, write.py reads and writes it, transport.py
+is the way into Spark and out of it, refine.py and the `.sql` files are the tables, publish.py makes them visible.
 """
 
 from __future__ import annotations
