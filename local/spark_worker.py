@@ -25,6 +25,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import boto3
+import botocore.loaders
+import botocore.session
 import pandas as pd  # type: ignore[import-untyped]
 from py4j.java_gateway import java_import
 from pyspark.sql import SparkSession
@@ -40,6 +42,8 @@ _AS_FEW_ROWS_ARE_REFINED = {
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
 }
 """What the job sets for a session's run: other settings would load and compile what it does not use."""
+
+_DESCRIPTIONS = botocore.loaders.create_loader()
 
 _NAMED_BY_PYSPARK = (
     "org.apache.spark.api.python.PythonRDD",
@@ -120,11 +124,20 @@ def _call_as(spark: SparkSession, environ: Mapping[str, str], own_modules: froze
     # What was made before calls as before: the JVM's file systems, boto3's session, clients that jobs' modules keep.
     jvm: Any = spark._jvm  # noqa: SLF001
     jvm.org.apache.hadoop.fs.FileSystem.closeAll()
-    boto3.DEFAULT_SESSION = None
+    boto3.setup_default_session(botocore_session=_session())
     for name in frozenset(sys.modules) - own_modules:
         file = getattr(sys.modules[name], "__file__", None)
         if file is not None and not file.startswith((sys.prefix, sys.base_prefix)):
             del sys.modules[name]
+
+
+def _session() -> botocore.session.Session:
+    """A new session that does not read AWS's descriptions of its services anew: megabytes, most of a client's cost."""
+    # Each of boto3's sessions adds its own folder.
+    _DESCRIPTIONS.search_paths[:] = dict.fromkeys(_DESCRIPTIONS.search_paths)
+    session = botocore.session.get_session()
+    session.register_component("data_loader", _DESCRIPTIONS)
+    return session
 
 
 def _run(spark: SparkSession, request: dict[str, Any]) -> str | None:
