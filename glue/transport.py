@@ -19,8 +19,9 @@ Step = Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]
 """Reads or writes objects: what `DataFrame.mapInArrow` takes."""
 
 Row = tuple[Any, ...]
+"""The values of one row, in the order of its columns."""
 
-_OF_FEW_ROWS = {
+OF_FEW_ROWS = {
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.sql.execution.arrow.pyspark.fallback.enabled": "false",
     # As they are, of any size: rows that are part of a plan are converted twice more.
@@ -36,6 +37,7 @@ _OF_FEW_ROWS = {
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
 }
+"""Spark's settings under which `ThroughDriver` works."""
 
 
 class Transport(Protocol):
@@ -84,7 +86,7 @@ class ThroughDriver(Transport):
     @property
     def settings(self) -> Mapping[str, str]:
         """As `Transport.settings`."""
-        return _OF_FEW_ROWS
+        return OF_FEW_ROWS
 
     def frame(self, rows: Sequence[Row], columns: Columns) -> DataFrame:
         """As `Transport.frame`."""

@@ -33,7 +33,7 @@ from pyspark.sql import SparkSession
 
 from local.spark_settings import s3a_properties
 
-_AS_FEW_ROWS_ARE_REFINED = {
+AS_FEW_ROWS_ARE_REFINED = {
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.sql.execution.arrow.pyspark.fallback.enabled": "false",
     "spark.sql.execution.arrow.localRelationThreshold": "0",
@@ -41,7 +41,10 @@ _AS_FEW_ROWS_ARE_REFINED = {
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
 }
-"""What the job sets for a session's run: other settings would load and compile what it does not use."""
+"""Of what the job sets for a session's run (`glue.transport`): others would load and compile what it does not use.
+
+Written again, because a module of the job that is loaded here would stay, whatever code a run brings.
+"""
 
 _DESCRIPTIONS = botocore.loaders.create_loader()
 
@@ -76,7 +79,7 @@ def main() -> None:
 
 def _rehearse(spark: SparkSession) -> None:
     """Load and compile, ahead of the first run, what a session's run needs: rows of Arrow, joins, windows."""
-    for name, value in _AS_FEW_ROWS_ARE_REFINED.items():
+    for name, value in AS_FEW_ROWS_ARE_REFINED.items():
         spark.conf.set(name, value)
     rows = pd.DataFrame(
         {

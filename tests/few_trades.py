@@ -10,22 +10,15 @@ import zlib
 
 from bovespa.calendar import trading_days_after
 from bovespa.cotahist_writer import whole_file
-from bovespa.trading_day import Quote
 from local.synthetic import synthetic_portfolio
 from local.synthetic_trading import synthetic_quotes, synthetic_records
 
-_ONE_OF = 10
-"""So many papers of no member are left out for one that is not."""
+_ONE_IN = 10
+"""Of so many papers outside the index, one trades."""
 
 
-def few_quotes(session_date: dt.date, index_code: str) -> list[Quote]:
-    """What the members of that day's and the next session's portfolio did, and a tenth of the other papers."""
-    traded = _traded(session_date, index_code)
-    return [quote for quote in synthetic_quotes(session_date) if quote.ticker in traded]
-
-
-def few_records(session_date: dt.date, index_code: str) -> list[bytes]:
-    """The records of the same in every market."""
+def few_cotahist(session_date: dt.date, index_code: str) -> bytes:
+    """The record of a day as B3 would write it: members of that session's and the next one's index, and some others."""
     traded, records, is_kept = _traded(session_date, index_code), [], False
     for record in synthetic_records(session_date):
         # Odd lots and calls follow their paper.
@@ -33,16 +26,11 @@ def few_records(session_date: dt.date, index_code: str) -> list[bytes]:
             is_kept = record[12:24].decode().strip() in traded
         if is_kept:
             records.append(record)
-    return records
-
-
-def few_cotahist(session_date: dt.date, index_code: str) -> bytes:
-    """The same as the text that B3 would write."""
-    return whole_file(session_date, few_records(session_date, index_code))
+    return whole_file(session_date, records)
 
 
 def _traded(session_date: dt.date, index_code: str) -> set[str]:
     days = (session_date, *trading_days_after(session_date, 1))
     members = {holding.ticker for day in days for holding in synthetic_portfolio(index_code, day).holdings}
     others = {quote.ticker for quote in synthetic_quotes(session_date)}
-    return members | {ticker for ticker in others if zlib.crc32(ticker.encode()) % _ONE_OF == 0}
+    return members | {ticker for ticker in others if zlib.crc32(ticker.encode()) % _ONE_IN == 0}
