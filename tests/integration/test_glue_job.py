@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from bovespa.calendar import trading_days_before
 from bovespa.imports import ImportManifest
@@ -127,6 +128,39 @@ def test_an_object_that_changes_during_a_run_makes_the_run_start_over(quiet_lake
     assert "starting over" in log.read_text(encoding="utf-8")
     expected = reckoning.refined_rows([late, old])
     assert quiet_lake.rows("index_code = 'IMOB'") == {
+        key: row for key, row in expected.items() if key[1] == str(second.session_date)
+    }
+
+
+@pytest.mark.parametrize("is_deleted", [False, True], ids=["replaced", "deleted"])
+def test_an_object_that_moves_before_it_is_read_is_not_read_and_the_run_starts_over(
+    quiet_lake: Lake, is_deleted: bool
+) -> None:
+    """Otherwise a run could rest on two versions of what it has listed once."""
+    index_code = "IBHB" if is_deleted else "IBEE"
+    first, second = (Session(index_code, day) for day in trading_days_before(dt.date(2025, 2, 5), 2))
+    old, new = (synthetic_csv(index_code, first.session_date, view) for view in (View.CODE, View.SECTOR))
+    asked = synthetic_csv(index_code, second.session_date)
+    quiet_lake.store(old)
+    quiet_lake.store(asked)
+    faults = CloudFaults(quiet_lake.cloud.endpoint_url)
+    try:
+        faults.set(CloudFault(f"GET /{quiet_lake.raw}/.*{first.session_date}/portfolio.parquet", times=1))
+        run_id = quiet_lake.start(second)
+        until(faults.hits, timeout_s=60, every_s=0.05)
+        if is_deleted:
+            quiet_lake.cloud.client("s3").delete_object(Bucket=quiet_lake.raw, Key=first.raw_key)
+        else:
+            quiet_lake.store(new)
+        faults.set()
+        assert quiet_lake.outcome(run_id) == ("SUCCEEDED", "")
+    finally:
+        faults.set()
+    lines = (quiet_lake.cloud.work_dir / f"run-{run_id}.log").read_text(encoding="utf-8").splitlines()
+    told = [json.loads(line)["message"] for line in lines if line.startswith("{")]
+    assert [word for word in told if word in ("refining", "written")] == ["refining", "refining", "written"]
+    expected = reckoning.refined_rows([asked] if is_deleted else [new, asked])
+    assert quiet_lake.rows(f"index_code = '{index_code}'") == {
         key: row for key, row in expected.items() if key[1] == str(second.session_date)
     }
 
