@@ -64,8 +64,8 @@ def write_pages(notebook: Any, name: str, folder: Path) -> list[Path]:
     Returns:
         The files, the page first.
     """
-    # With nbconvert it takes two seconds to import, which only those who write pages shall wait for.
-    import nbformat  # noqa: PLC0415
+    # With nbconvert it takes a second to import, which only those who write pages shall wait for.
+    from local.jupyter import nbformat  # noqa: PLC0415
 
     page = folder / f"{name}.html"
     page.write_text(_html(notebook, name), encoding="utf-8")

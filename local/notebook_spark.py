@@ -19,7 +19,7 @@ from bovespa.errors import BovespaError
 from local.aws_environment import aws_environment
 from local.cloud import PROJECT
 from local.processes import stop_group
-from local.spark_settings import spark_properties, write_properties
+from local.spark_settings import PYTHON_ENVIRON, spark_properties, write_properties
 
 _START_TIMEOUT_S = 180.0
 _STOP_TIMEOUT_S = 15.0
@@ -86,7 +86,7 @@ def _environment(endpoint_url: str, work_dir: Path) -> Mapping[str, str]:
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "BOVESPA_"))},
         **aws_environment(endpoint_url),
-        "PYSPARK_PYTHON": sys.executable,
+        **PYTHON_ENVIRON,
         "PYSPARK_SUBMIT_ARGS": f"--properties-file {work_dir / 'spark.properties'} pyspark-shell",
         "SPARK_LOCAL_IP": "127.0.0.1",
         "TMPDIR": str(work_dir),

@@ -17,15 +17,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import nbformat
-from jupyter_client.kernelspec import KernelSpecManager
-from jupyter_client.manager import AsyncKernelManager
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, DeadKernelError
-
 from bovespa.errors import BovespaError
 from local.aws_environment import aws_environment
 from local.cloud import PROJECT, running_cloud
+from local.jupyter import (
+    AsyncKernelManager,
+    CellExecutionError,
+    DeadKernelError,
+    KernelSpecManager,
+    NotebookClient,
+    nbformat,
+)
 from local.notebook_lake import (
     fill,
     require_sessions,
@@ -36,6 +38,7 @@ from local.notebook_lake import (
 )
 from local.notebook_pages import write_pages
 from local.notebook_spark import running_spark
+from local.spark_settings import PYTHON_ENVIRON
 
 NOTEBOOKS = PROJECT / "notebooks"
 OUTPUT = PROJECT / "build" / "notebooks"
@@ -188,7 +191,7 @@ def _environment(variables: Mapping[str, str], kernel_dir: Path) -> Mapping[str,
         **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "BOVESPA_"))},
         **variables,
         "PYTHONPATH": str(PROJECT),
-        "PYSPARK_PYTHON": sys.executable,
+        **PYTHON_ENVIRON,
         # Athena's kernel shows a figure when it is told to, not whenever a cell ends.
         "MPLBACKEND": "agg",
         # Neither a person's profile nor history has a part in this, and nothing of it stays.

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from local.aws_environment import aws_environment
-from local.spark_settings import spark_properties, write_properties
+from local.spark_settings import PYTHON_ENVIRON, spark_properties, write_properties
 
 log = logging.getLogger(__name__)
 
@@ -172,7 +172,7 @@ def start_worker(
         **os.environ,
         **aws_environment(endpoint_url),
         **credentials,
-        "PYSPARK_PYTHON": sys.executable,
+        **PYTHON_ENVIRON,
         "PYSPARK_SUBMIT_ARGS": f"--properties-file {properties} pyspark-shell",
         "SPARK_LOCAL_IP": "127.0.0.1",
         "PYTHONWARNINGS": "ignore",

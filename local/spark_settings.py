@@ -20,6 +20,13 @@ from bovespa.errors import ConfigurationError
 _CLASSES_LOADED_BY = "a session's run, which needs no Python worker, and a reader that has one"
 """What the class archive was made by (`local.spark_archive`); other words make another archive."""
 
+PYTHON_ENVIRON = {
+    "PYSPARK_PYTHON": sys.executable,
+    # PySpark asks for distutils, for which setuptools would put a copy of its own, and itself, into the process.
+    "SETUPTOOLS_USE_DISTUTILS": "stdlib",
+}
+"""Variables of every process that uses PySpark."""
+
 _JAR_PATTERNS = ("hadoop-aws-*.jar", "aws-java-sdk-bundle-*.jar")
 
 

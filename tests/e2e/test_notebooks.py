@@ -47,8 +47,8 @@ NAMED_ROWS = {"largest", "waterfall", "drift", "most-traded"}
 
 
 def nbformat() -> Any:
-    """The library. It reads a grammar of addresses as it is imported, which would cost every test process seconds."""
-    import nbformat as library  # noqa: PLC0415
+    """The library, which not every process that collects tests shall wait for."""
+    from local.jupyter import nbformat as library  # noqa: PLC0415
 
     return library
 

@@ -35,8 +35,8 @@ PARTITION_KEYS = {
 
 @cache
 def read(name: str) -> Any:
-    # Its import takes a second and a half, which not every process that collects tests shall wait for.
-    import nbformat  # noqa: PLC0415
+    # Not every process that collects tests shall wait for it.
+    from local.jupyter import nbformat  # noqa: PLC0415
 
     notebook = nbformat.read(PROJECT / "notebooks" / f"{name}.ipynb", as_version=4)
     nbformat.validate(notebook)
