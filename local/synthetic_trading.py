@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from functools import lru_cache
 
@@ -64,7 +64,12 @@ def synthetic_records(session_date: dt.date) -> Iterator[bytes]:
     Raises:
         ValueError: See `synthetic_quotes`.
     """
-    for quote in synthetic_quotes(session_date):
+    return records_of(synthetic_quotes(session_date))
+
+
+def records_of(quotes: Iterable[Quote]) -> Iterator[bytes]:
+    """Yield *quotes* of the cash market and what trades beside them in others, as records without line ends."""
+    for quote in quotes:
         yield record(quote)
         if quote.bdi_code == "02":
             yield record(_odd_lot(quote), {"TPMERC": Market.FRACTIONAL.value})

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import itertools
 import json
 import os
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -23,9 +23,9 @@ from bovespa.source_files import SourceFile
 from local.cloud import PROJECT
 from local.pipeline import Pipeline
 from local.synthetic import synthetic_csv
-from local.synthetic_trading import synthetic_cotahist, synthetic_quotes, synthetic_records
 from s3_bucket_manager.trading_parquet import read_trading_day, read_trading_facts, trading_bytes
 from s3_bucket_manager.trading_store import TradingStore
+from tests.few_trades import FewTradingDays, few_cotahist, few_quotes, few_records
 from tests.lake import Lake
 from tests.operator_commands import flask_command
 from tests.until import until
@@ -36,6 +36,8 @@ SATURDAY = TradingDay(dt.date(2025, 1, 4))
 PERIOD = ("--from", str(DAYS[0].session_date), "--to", str(NEVER_REFINED.session_date))
 NOBODY = "IGNM"
 """An index of which the lake has nothing, so that only trading days are examined."""
+TRADED = "UTIL"
+"""The index whose papers trade on these days."""
 
 
 def doctor(pipeline: Pipeline, *arguments: str) -> tuple[int, dict[str, Any]]:
@@ -114,23 +116,25 @@ class Saboteur:
 
 
 @pytest.fixture(scope="module")
-def healthy(lake: Lake, pipeline: Pipeline) -> TradingStore:
+def healthy(lake: Lake, pipeline: Pipeline) -> Iterator[TradingStore]:
     """Trading days since the first portfolio, refined by one run: of 2024 from one file, of 2025 each from its own."""
     pipeline.stand_in.set(today=None, faults=[])  # whatever the tests before had it show
+    published, pipeline.stand_in.trading_days = pipeline.stand_in.trading_days, FewTradingDays(TRADED)
     lake.wait_until_refined(lake.store(synthetic_csv("ICON", DAYS[0].session_date)))
     store = TradingStore(lake.cloud.client("s3"), lake.raw)
     now = dt.datetime.now(dt.UTC)
     made_by = Import("healthy-trading")
     provenance = Provenance("", "x.txt", "file:x.txt", now, "import", import_id=made_by.import_id)
     old = [day.session_date for day in DAYS if day.session_date.year == 2024]
-    whole = whole_file(max(old), itertools.chain.from_iterable(map(synthetic_records, old)))
+    whole = whole_file(max(old), (record for day in old for record in few_records(day, TRADED)))
     for day in DAYS:
-        quotes, year = synthetic_quotes(day.session_date), 2024 if day.session_date in old else None
-        text = synthetic_cotahist(day.session_date) if year is None else whole
+        quotes, year = few_quotes(day.session_date, TRADED), 2024 if day.session_date in old else None
+        text = few_cotahist(day.session_date, TRADED) if year is None else whole
         store.store(day, quotes, SourceFile.of_bytes(text), provenance, year=year)
     store.announce(ImportManifest(made_by, (), now, trading_days=tuple(DAYS)))
     lake.wait_until_refined(*DAYS)
-    return store
+    yield store
+    pipeline.stand_in.trading_days = published
 
 
 def test_healthy_trading_days_have_no_findings_planted_faults_are_found_and_mended(
@@ -162,8 +166,8 @@ def test_healthy_trading_days_have_no_findings_planted_faults_are_found_and_mend
     foreign_key = "trading/session_date=2024-12-20/notes.txt"
     hand.put_raw(foreign_key, b"x")
     provenance = Provenance("", "x.txt", "file:x.txt", dt.datetime.now(dt.UTC), "import", import_id="died")
-    text = synthetic_cotahist(NEVER_REFINED.session_date)
-    quotes = synthetic_quotes(NEVER_REFINED.session_date)
+    text = few_cotahist(NEVER_REFINED.session_date, TRADED)
+    quotes = few_quotes(NEVER_REFINED.session_date, TRADED)
     healthy.store(NEVER_REFINED, quotes, SourceFile.of_bytes(text), provenance)
 
     newest = [TradingDay(year.session_date(max(lake.keys(year.sessions_prefix)))) for year in (year_2024, year_2025)]
@@ -206,7 +210,7 @@ def test_healthy_trading_days_have_no_findings_planted_faults_are_found_and_mend
     assert by_kind(report).keys() == {"source_missing", "source_damaged", "foreign_object"}
     hand.delete_raw(foreign_key)
     hand.put_raw(hand.source_key(source_damaged), kept)
-    lake.store_trading_day(synthetic_cotahist(source_gone.session_date))
+    lake.store_trading_day(few_cotahist(source_gone.session_date, TRADED))
     code, report = doctor(pipeline, "--trading-days")
     assert (code, report["findings"]) == (0, [])
     repaired = lake.table("trading", "session_date", "ticker")
@@ -236,6 +240,6 @@ def test_rows_are_compared_with_their_files_only_when_asked(lake: Lake, pipeline
     last = ("--from", str(day.session_date), "--to", str(day.session_date))
     assert by_kind(doctor(pipeline, "--trading-days", *last)[1]) == {"raw_damaged": dates(day)}
     # The same file once more mends it, although the forgery bears its digest.
-    lake.store_trading_day(synthetic_cotahist(day.session_date))
+    lake.store_trading_day(few_cotahist(day.session_date, TRADED))
     lake.wait_until_refined(day)
     assert doctor(pipeline, "--trading-days", *last) == (0, {"findings": [], "summary": {}, "problems": []})
