@@ -29,6 +29,8 @@ _FEW_ROWS = {
     # Some thousand rows do not repay the Java that Spark would write and compile for each query.
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    # From 33 places on, Spark would look for their files by a job with a task for each.
+    "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",
 }
 
 
