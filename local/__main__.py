@@ -272,9 +272,6 @@ def _print_queries(queries: Sequence[NamedQuery], *, as_json: bool) -> None:
 
 
 def _notebooks(arguments: argparse.Namespace) -> int:
-    # What Jupyter checks its files with compiles a grammar of addresses as it loads, if there is one: half of the time
-    # that Jupyter takes to load, and no notebook's format has an address.
-    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # None: as if it were not installed
     # Imported here, because the other commands need neither Jupyter nor the time that it takes to load.
     from local.notebooks import OUTPUT, run_notebooks  # noqa: PLC0415
 

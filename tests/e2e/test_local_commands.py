@@ -1,4 +1,4 @@
-"""The commands that people and other tools start, as they start them: in a process of their own."""
+"""The commands that people and other tools start: in processes, as they start them, and in this one, in all their ways."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from local.synthetic import synthetic_csv
 from tests import reckoning
 from tests.conftest import PROJECT, RECORDINGS
 from tests.lake import Lake
+from tests.operator_commands import local_command
 
 
 def environment(**extra: str) -> dict[str, str]:
@@ -50,7 +51,7 @@ def test_named_queries_are_listed_and_answer_by_name(pipeline: Pipeline) -> None
     sessions = [lake.store(older), lake.store(newer)]
     lake.wait_until_refined(*sessions)
 
-    listed = local("query", "--list", "--json", environ=environ)
+    listed = local_command(environ, "query", "--list", "--json")
     assert listed.returncode == 0, listed.stderr
     queries = {query.pop("name"): query for query in json.loads(listed.stdout)["queries"]}
     assert list(queries) == [query.name for query in named_queries()]
@@ -68,7 +69,7 @@ def test_named_queries_are_listed_and_answer_by_name(pipeline: Pipeline) -> None
     assert max(map(len, shown.stdout.splitlines())) <= 80
 
     def asked(*arguments: str) -> list[dict[str, Any]]:
-        answer = local("query", "todays_portfolio", "--json", *arguments, environ=environ)
+        answer = local_command(environ, "query", "todays_portfolio", "--json", *arguments)
         assert answer.returncode == 0, answer.stderr
         rows: list[dict[str, Any]] = json.loads(answer.stdout)["rows"]
         return [{name: row[name] for name in ("ticker", "participation_pct")} for row in rows]
@@ -99,7 +100,7 @@ def test_named_queries_are_listed_and_answer_by_name(pipeline: Pipeline) -> None
     ],
 )
 def test_a_named_query_asked_wrongly_says_what_to_do(arguments: list[str], said: str, pipeline: Pipeline) -> None:
-    answer = local("query", *arguments, environ=environment(**pipeline.cloud.aws_environment))
+    answer = local_command(pipeline.cloud.aws_environment, "query", *arguments)
     assert (answer.returncode, answer.stdout) == (2, "")
     assert said in answer.stderr
     assert "Traceback" not in answer.stderr
@@ -107,7 +108,7 @@ def test_a_named_query_asked_wrongly_says_what_to_do(arguments: list[str], said:
 
 @pytest.mark.parametrize("command", [[], ["up"], ["demo"], ["query"], ["notebooks"]])
 def test_every_command_explains_itself(command: list[str]) -> None:
-    answer = local(*command, "--help")
+    answer = local_command({}, *command, "--help")
     assert answer.returncode == 0
     assert "usage: python -m local" in answer.stdout
 

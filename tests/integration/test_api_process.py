@@ -21,6 +21,7 @@ from werkzeug.security import check_password_hash, generate_password_hash
 
 from local.b3_stand_in import StandIn, running_stand_in
 from local.cloud import free_port
+from tests.operator_commands import flask_command
 from tests.until import until
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -226,8 +227,8 @@ def test_an_empty_password_is_refused():
 
 
 def test_help_lists_the_commands_even_without_settings():
-    ended = flask("--help", environ=bare_environ())
-    assert ended.returncode == 0
+    ended = flask_command({}, "--help")
+    assert ended.exit_code == 0
     assert {"hash-password", "ingest"} <= set(ended.stdout.split())
 
 

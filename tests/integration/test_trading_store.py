@@ -39,6 +39,7 @@ from s3_bucket_manager.trading_parquet import read_trading_day, read_trading_fac
 from s3_bucket_manager.trading_store import TradingStore
 from scrap.trading_day import fetch_trading_day
 from tests.documented_client import DocumentedClient
+from tests.operator_commands import flask_command
 
 NOW = dt.datetime(2025, 2, 21, 15, tzinfo=dt.UTC)
 THURSDAY = dt.date(2025, 2, 20)
@@ -278,8 +279,8 @@ def test_the_route_brings_a_day_from_b3_to_the_bucket(
     [("ingest-trading-day",), ("import-cotahist", "README.md"), ("ingest-trading-day", "--to", "2025-01-06")],
 )
 def test_without_settings_or_with_wrong_usage_the_commands_end_with_two(arguments: tuple[str, ...]) -> None:
-    answer = flask({}, *arguments)
-    assert answer.returncode == 2
+    answer = flask_command({}, *arguments)
+    assert answer.exit_code == 2
     assert "Traceback" not in answer.stderr
 
 
