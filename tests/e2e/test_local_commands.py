@@ -1,4 +1,4 @@
-"""The commands that people and other tools start: in processes, as they start them, and in this one, in all their ways."""
+"""The commands that people and other tools start: as processes, as they start them, and here, in all their ways."""
 
 from __future__ import annotations
 
