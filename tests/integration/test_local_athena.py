@@ -16,7 +16,8 @@ import pytest
 from pyarrow import parquet
 
 from local.athena import Answer, QueryFailed, ask
-from local.cloud import Cloud, running_cloud
+from local.cloud import Cloud
+from local.pipeline import Pipeline
 from tests.until import until
 
 BUCKET = "athena-lab"
@@ -112,14 +113,15 @@ def row(company: str = "VALE", quantity: int = 10, share: str = "1.500") -> dict
 
 
 @pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    with running_cloud(deployed=False, warm=False) as cloud:
-        cloud.client("s3").create_bucket(Bucket=BUCKET)
-        cloud.client("glue").create_database(DatabaseInput={"Name": DATABASE})
-        cloud.client("athena").create_work_group(
-            Name="lab", Configuration={"ResultConfiguration": {"OutputLocation": f"s3://{BUCKET}/answers/"}}
-        )
-        yield Lab(cloud)
+def lab(pipeline: Pipeline) -> Iterator[Lab]:
+    cloud = pipeline.cloud
+    cloud.client("s3").create_bucket(Bucket=BUCKET)
+    cloud.client("glue").create_database(DatabaseInput={"Name": DATABASE})
+    cloud.client("athena").create_work_group(
+        Name="lab", Configuration={"ResultConfiguration": {"OutputLocation": f"s3://{BUCKET}/answers/"}}
+    )
+    yield Lab(cloud)
+    cloud.client("glue").delete_database(Name=DATABASE)
 
 
 def test_the_emulators_own_engine_is_not_the_one_that_answers(lab: Lab) -> None:

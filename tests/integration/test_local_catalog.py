@@ -14,15 +14,17 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from local.cloud import Cloud, running_cloud
+from local.pipeline import Pipeline
 
 KEYS = [("index_code", "string"), ("session_date", "date"), ("number", "int"), ("ticker", "string")]
 
 
 @pytest.fixture(scope="module")
-def cloud() -> Iterator[Cloud]:
-    with running_cloud(warm=False, deployed=False) as running:
-        running.client("glue").create_database(DatabaseInput={"Name": "lab"})
-        yield running
+def cloud(pipeline: Pipeline) -> Iterator[Cloud]:
+    glue = pipeline.cloud.client("glue")
+    glue.create_database(DatabaseInput={"Name": "catalog_lab"})
+    yield pipeline.cloud
+    glue.delete_database(Name="catalog_lab")
 
 
 class Table:
@@ -30,10 +32,10 @@ class Table:
 
     def __init__(self, glue: Any, keys: list[tuple[str, str]] = KEYS) -> None:
         self.glue = glue
-        self.names = {"DatabaseName": "lab", "TableName": f"t{uuid.uuid4().hex[:8]}"}
+        self.names = {"DatabaseName": "catalog_lab", "TableName": f"t{uuid.uuid4().hex[:8]}"}
         self.columns = [{"Name": f"column_{number}", "Type": "bigint", "Comment": "A number."} for number in range(22)]
         glue.create_table(
-            DatabaseName="lab",
+            DatabaseName="catalog_lab",
             TableInput={
                 "Name": self.names["TableName"],
                 "PartitionKeys": [{"Name": name, "Type": kind} for name, kind in keys],
@@ -245,15 +247,15 @@ def test_a_partition_is_replaced(table: Table) -> None:
 
 def test_a_table_that_is_not_there_has_no_partitions(cloud: Cloud) -> None:
     glue = cloud.client("glue")
-    assert refusal(glue.get_partitions, DatabaseName="lab", TableName="none")[0] == "EntityNotFoundException"
+    assert refusal(glue.get_partitions, DatabaseName="catalog_lab", TableName="none")[0] == "EntityNotFoundException"
 
 
 def test_a_table_that_is_made_anew_starts_empty(table: Table) -> None:
     table.create(A)
-    description = table.glue.get_table(DatabaseName="lab", Name=table.names["TableName"])["Table"]
-    table.glue.delete_table(DatabaseName="lab", Name=table.names["TableName"])
+    description = table.glue.get_table(DatabaseName="catalog_lab", Name=table.names["TableName"])["Table"]
+    table.glue.delete_table(DatabaseName="catalog_lab", Name=table.names["TableName"])
     wanted = {name: description[name] for name in ("Name", "PartitionKeys", "StorageDescriptor")}
-    table.glue.create_table(DatabaseName="lab", TableInput=wanted)
+    table.glue.create_table(DatabaseName="catalog_lab", TableInput=wanted)
     assert table.values() == []
     assert table.create(A) == []
 
@@ -281,7 +283,7 @@ def test_twenty_five_thousand_partitions_take_seconds(cloud: Cloud) -> None:
 
 def test_partitions_survive_a_restart(tmp_path: Path) -> None:
     with running_cloud(data=tmp_path, warm=False, deployed=False) as first:
-        first.client("glue").create_database(DatabaseInput={"Name": "lab"})
+        first.client("glue").create_database(DatabaseInput={"Name": "catalog_lab"})
         before = Table(first.client("glue"))
         before.create(A, B)
     with running_cloud(data=tmp_path, warm=False, deployed=False) as second:
