@@ -108,7 +108,7 @@ def machine(tmp_path: Path) -> Machine:
     return made
 
 
-def test_it_installs_once_and_then_finds_everything_in_place(machine: Machine) -> None:
+def test_it_installs_once_then_finds_everything_in_place_and_mends_what_is_not(machine: Machine) -> None:
     # A .venv that is half made, and a package with another hash: the one is made again, the other is refused.
     (machine.checkout / ".venv" / "bin").mkdir(parents=True)
     (machine.checkout / ".venv" / "bin" / "python").symlink_to("/nowhere/python3.9")
@@ -153,14 +153,22 @@ def test_it_installs_once_and_then_finds_everything_in_place(machine: Machine) -
     requirements.write_text(right)
     assert "Installing the Python packages" in machine.setup().stderr
 
-    # A folder that moved: the scripts in .venv/bin name the old one, so it is made again.
+    # A folder that moved, on a machine that has lost its browser and Java: apt brings those, as root, and .venv is made
+    # again, for the scripts in .venv/bin name the old folder.
     moved = Machine(machine.root / "moved")
     moved.root.mkdir()
     shutil.move(machine.checkout, moved.checkout)
     (moved.root / "bin").symlink_to(machine.root / "bin")
-    fourth = moved.setup()
+    (moved.root / "bin" / "google-chrome").unlink()
+    (moved.root / "bin" / "java").unlink()
+    moved.give_apt(installs={"chromium-headless-shell": "exit 0", "chromedriver": "exit 0", "java": JAVA_17})
+    fourth = moved.setup(OS_RELEASE="/dev/null")
     assert fourth.returncode == 0, fourth.stderr
     assert "Making .venv" in fourth.stderr
+    update, install = moved.asked_of_apt
+    assert update == "update -qq"
+    assert install.split()[:2] == ["install", "-y"]
+    assert install.split()[-3:] == ["chromium-headless-shell", "chromium-driver", "openjdk-17-jre-headless"]
 
 
 def test_no_process_has_to_compile_the_installed_packages_anew() -> None:
@@ -168,18 +176,6 @@ def test_no_process_has_to_compile_the_installed_packages_anew() -> None:
     modules = list(Path(sysconfig.get_path("purelib"), "pandas").rglob("*.py"))
     assert modules
     assert [module for module in modules if not Path(importlib.util.cache_from_source(str(module))).exists()] == []
-
-
-def test_root_gets_what_is_missing_through_apt(machine: Machine) -> None:
-    (machine.root / "bin" / "google-chrome").unlink()
-    (machine.root / "bin" / "java").unlink()
-    machine.give_apt(installs={"chromium-headless-shell": "exit 0", "chromedriver": "exit 0", "java": JAVA_17})
-    done = machine.setup(OS_RELEASE="/dev/null")
-    assert done.returncode == 0, done.stderr
-    update, install = machine.asked_of_apt
-    assert update == "update -qq"
-    assert install.split()[:2] == ["install", "-y"]
-    assert install.split()[-3:] == ["chromium-headless-shell", "chromium-driver", "openjdk-17-jre-headless"]
 
 
 def test_where_apt_knows_no_headless_shell_chromium_is_asked_for(machine: Machine) -> None:
