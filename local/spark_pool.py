@@ -33,7 +33,7 @@ class PooledSpark:
     """One cloud's way to a pool; it has what `local.spark_process.SparkWorker` has.
 
     Args:
-        path: Of the pool's socket. The pool sees to it that one more process is getting ready, if it may have one.
+        path: Of the pool's socket. The pool begins to get one more process ready, as long as it has not had its number.
     """
 
     has_ended = False
@@ -86,6 +86,7 @@ class SparkPool:
         self._idle: list[SparkWorker] = []
         self._started = 0
         """Processes there are, at work or not."""
+        self._ever_started = 0
         self._served: dict[SparkWorker, list[Mapping[str, str]]] = {}
         """AWS's variables of the clouds that each has served, the last one at the end."""
         self._closing = threading.Event()
@@ -121,7 +122,8 @@ class SparkPool:
         """Answer one cloud's runs until it hangs up."""
         caller = _Caller(calls.connection, self._closing)
         with self._changed:
-            if self._started < self._size and not self._closing.is_set():
+            # Those that ended are replaced when somebody has to wait for one, not before.
+            if self._ever_started < self._size and not self._closing.is_set():
                 self._idle.append(self._start())
         # A cloud may end in the middle of a word, or before its answer.
         with contextlib.suppress(ConnectionError, RunStopped):
@@ -177,6 +179,7 @@ class SparkPool:
 
     def _start(self) -> SparkWorker:
         self._started += 1
+        self._ever_started += 1
         folder = Path(tempfile.mkdtemp(dir=self._folder))
         worker = start_worker(_NOWHERE, folder)
         self._served[worker] = []
