@@ -128,12 +128,18 @@ def test_who_hangs_up_ends_its_run_with_its_process_and_a_closed_pool_leaves_non
                 spark.run(request(tmp_path, SCRIPT, "north"), deadline=time.monotonic() + 60, stopped=told)
         until(lambda: first not in sparks())
 
-        def gets_another() -> bool:
-            with connected(own.path):
-                return bool(sparks() - before)
+        # The next run gets another.
+        told.clear()
 
-        # Not at once: for a moment, the pool counts the process that it has just ended.
-        until(gets_another)
+        def ask() -> None:
+            with connected(own.path) as spark, pytest.raises(RunStopped):
+                spark.run(request(tmp_path, SCRIPT, "north"), deadline=time.monotonic() + 60, stopped=told)
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        until(lambda: sparks() - before)
+        told.set()
+        asking.join()
     assert sparks() == before
     assert not own.path.exists()
 
