@@ -33,7 +33,7 @@ class PooledSpark:
     """One cloud's way to a pool; it has what `local.spark_process.SparkWorker` has.
 
     Args:
-        path: Of the pool's socket. The pool begins to get one more process ready, as long as it has not had its number.
+        path: Of the pool's socket. The pool gets one more process ready, until it has started as many as it may have.
     """
 
     has_ended = False
