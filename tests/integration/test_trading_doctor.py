@@ -116,10 +116,17 @@ class Saboteur:
 
 
 @pytest.fixture(scope="module")
-def healthy(lake: Lake, pipeline: Pipeline) -> Iterator[TradingStore]:
-    """Trading days since the first portfolio, refined by one run: of 2024 from one file, of 2025 each from its own."""
+def few_published(pipeline: Pipeline) -> Iterator[None]:
+    """B3 publishes what is stored here, and after these tests a whole market again."""
     pipeline.stand_in.set(today=None, faults=[])  # whatever the tests before had it show
     published, pipeline.stand_in.trading_days = pipeline.stand_in.trading_days, FewTradingDays(TRADED)
+    yield
+    pipeline.stand_in.trading_days = published
+
+
+@pytest.fixture(scope="module")
+def healthy(lake: Lake, few_published: None) -> TradingStore:  # noqa: ARG001 - a fixture cannot be asked for by a mark
+    """Trading days since the first portfolio, refined by one run: of 2024 from one file, of 2025 each from its own."""
     lake.wait_until_refined(lake.store(synthetic_csv("ICON", DAYS[0].session_date)))
     store = TradingStore(lake.cloud.client("s3"), lake.raw)
     now = dt.datetime.now(dt.UTC)
@@ -133,8 +140,7 @@ def healthy(lake: Lake, pipeline: Pipeline) -> Iterator[TradingStore]:
         store.store(day, quotes, SourceFile.of_bytes(text), provenance, year=year)
     store.announce(ImportManifest(made_by, (), now, trading_days=tuple(DAYS)))
     lake.wait_until_refined(*DAYS)
-    yield store
-    pipeline.stand_in.trading_days = published
+    return store
 
 
 def test_healthy_trading_days_have_no_findings_planted_faults_are_found_and_mended(
