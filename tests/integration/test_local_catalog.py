@@ -16,15 +16,16 @@ from botocore.exceptions import ClientError
 from local.cloud import Cloud, running_cloud
 from local.pipeline import Pipeline
 
+DATABASE = "catalog_lab"
 KEYS = [("index_code", "string"), ("session_date", "date"), ("number", "int"), ("ticker", "string")]
 
 
 @pytest.fixture(scope="module")
 def cloud(pipeline: Pipeline) -> Iterator[Cloud]:
     glue = pipeline.cloud.client("glue")
-    glue.create_database(DatabaseInput={"Name": "catalog_lab"})
+    glue.create_database(DatabaseInput={"Name": DATABASE})
     yield pipeline.cloud
-    glue.delete_database(Name="catalog_lab")
+    glue.delete_database(Name=DATABASE)
 
 
 class Table:
@@ -32,10 +33,10 @@ class Table:
 
     def __init__(self, glue: Any, keys: list[tuple[str, str]] = KEYS) -> None:
         self.glue = glue
-        self.names = {"DatabaseName": "catalog_lab", "TableName": f"t{uuid.uuid4().hex[:8]}"}
+        self.names = {"DatabaseName": DATABASE, "TableName": f"t{uuid.uuid4().hex[:8]}"}
         self.columns = [{"Name": f"column_{number}", "Type": "bigint", "Comment": "A number."} for number in range(22)]
         glue.create_table(
-            DatabaseName="catalog_lab",
+            DatabaseName=DATABASE,
             TableInput={
                 "Name": self.names["TableName"],
                 "PartitionKeys": [{"Name": name, "Type": kind} for name, kind in keys],
@@ -247,15 +248,15 @@ def test_a_partition_is_replaced(table: Table) -> None:
 
 def test_a_table_that_is_not_there_has_no_partitions(cloud: Cloud) -> None:
     glue = cloud.client("glue")
-    assert refusal(glue.get_partitions, DatabaseName="catalog_lab", TableName="none")[0] == "EntityNotFoundException"
+    assert refusal(glue.get_partitions, DatabaseName=DATABASE, TableName="none")[0] == "EntityNotFoundException"
 
 
 def test_a_table_that_is_made_anew_starts_empty(table: Table) -> None:
     table.create(A)
-    description = table.glue.get_table(DatabaseName="catalog_lab", Name=table.names["TableName"])["Table"]
-    table.glue.delete_table(DatabaseName="catalog_lab", Name=table.names["TableName"])
+    description = table.glue.get_table(DatabaseName=DATABASE, Name=table.names["TableName"])["Table"]
+    table.glue.delete_table(DatabaseName=DATABASE, Name=table.names["TableName"])
     wanted = {name: description[name] for name in ("Name", "PartitionKeys", "StorageDescriptor")}
-    table.glue.create_table(DatabaseName="catalog_lab", TableInput=wanted)
+    table.glue.create_table(DatabaseName=DATABASE, TableInput=wanted)
     assert table.values() == []
     assert table.create(A) == []
 
@@ -283,7 +284,7 @@ def test_twenty_five_thousand_partitions_take_seconds(cloud: Cloud) -> None:
 
 def test_partitions_survive_a_restart(tmp_path: Path) -> None:
     with running_cloud(data=tmp_path, warm=False, deployed=False) as first:
-        first.client("glue").create_database(DatabaseInput={"Name": "catalog_lab"})
+        first.client("glue").create_database(DatabaseInput={"Name": DATABASE})
         before = Table(first.client("glue"))
         before.create(A, B)
     with running_cloud(data=tmp_path, warm=False, deployed=False) as second:
