@@ -50,6 +50,8 @@ answers = {{}}
 for way in (ThroughDriver(spark), OnWorkers(spark, 2)):
     for name, value in way.settings.items():
         spark.conf.set(name, value)
+    # As rows come that are more than the ten thousand of one batch.
+    spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", "1")
     read = way.read(ROWS, COLUMNS, in_parts, COLUMNS)
     answers[type(way).__name__] = {{
         "frame": plain(way.frame(ROWS, COLUMNS).collect()),
