@@ -96,7 +96,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         type=Path,
         action="append",
         metavar="FILE",
-        help="measure nothing: show and draw what --json printed before; may be repeated",
+        help="measure nothing: show and draw what --json printed before; may be repeated, and archives of several "
+        "files count together",
     )
     arguments = parser.parse_args(argv)
     stored = arguments.stored or growth.LENGTHS
@@ -109,7 +110,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     only: Collection[str]
     if arguments.figures:
         try:
-            figures = read_figures(arguments.figures, [name for name, _, _ in _SHOWN])
+            known = [name for name, _, _ in _SHOWN]
+            figures = read_figures(arguments.figures, known, joined={"refining": refining.joined})
         except UnreadableFigures as error:
             parser.error(str(error))
         only = [name for name in arguments.only or (*MEASUREMENTS, *ONLY_IF_ASKED) if name in figures]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,19 @@ class UnreadableFigures(InvalidRequest):
     code = "unreadable_figures"
 
 
-def read_figures(files: Iterable[Path], known: Collection[str]) -> dict[str, Any]:
+def read_figures(
+    files: Iterable[Path], known: Collection[str], joined: Mapping[str, Callable[[Any, Any], Any]]
+) -> dict[str, Any]:
     """Return the figures of all *files* together; of a measurement that is in several, those of the last.
 
     Args:
         files: Each what `python -m benchmarks --json` printed.
         known: The names of measurements.
+        joined: What instead makes one of two figures of a measurement; it raises ValueError where they do not belong
+            together.
 
     Raises:
-        UnreadableFigures: A file cannot be read, or is something else.
+        UnreadableFigures: A file cannot be read, is something else, or does not belong to those before it.
     """
     figures: dict[str, Any] = {}
     commands = []
@@ -36,5 +40,9 @@ def read_figures(files: Iterable[Path], known: Collection[str]) -> dict[str, Any
         if not isinstance(found, dict) or not {"machine", "command"} <= found.keys() or not found.keys() & set(known):
             raise UnreadableFigures(f"{path} is not what `python -m benchmarks --json` prints.")
         commands.append(found["command"])
-        figures |= found
+        try:
+            both = {name: joined[name](figures[name], found[name]) for name in joined if name in figures.keys() & found}
+        except ValueError as error:
+            raise UnreadableFigures(f"{path} does not belong to the files before it: {error}") from error
+        figures |= found | both
     return figures | {"command": "\n".join(commands)}

@@ -102,6 +102,21 @@ def _measured(sessions: int, times: int, ways: Collection[str], progress: Progre
     }
 
 
+def joined(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the figures of the archives of two calls of `measure` as if of one: each archive has a cloud of its own.
+
+    Raises:
+        ValueError: The archives are of another size.
+    """
+    if one["sessions"] != other["sessions"]:
+        raise ValueError(f"archives of {one['sessions']} sessions and of {other['sessions']}")
+    costs = {
+        name: {way: [*one[name].get(way, ()), *other[name].get(way, ())] for way in one[name] | other[name]}
+        for name in ("rebuild", "session")
+    }
+    return {"sessions": one["sessions"], **costs}
+
+
 def show(figures: Mapping[str, Any]) -> None:
     """Print what `measure` found."""
     titles = {"rebuild": f"{figures['sessions']} sessions written at once", "session": "One more session"}

@@ -1,6 +1,7 @@
 """Trading days and sessions in one lake: whatever comes first, late or again, the tables are those of the reckoning.
 
-Trading days are of no index, so every test has months of its own.
+Trading days are of no index, so every test has months of its own. What refines all of the lake comes first, while there
+is little in it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,64 @@ from tests.until import until
 
 SPLIT = dt.date(2024, 2, 29)
 """On this day one share of UTIL is split into three."""
+
+
+def test_a_trading_day_is_corrected_and_withdrawn(quiet_lake: Lake) -> None:
+    index_code, days = "IMOB", [dt.date(2023, 3, day) for day in (1, 2, 3)]
+    contents = [synthetic_csv(index_code, day) for day in days]
+    texts = [few_cotahist(day, index_code) for day in days]
+    for content in contents:
+        quiet_lake.store(content)
+    stored = [quiet_lake.store_trading_day(text) for text in texts]
+    quiet_lake.refine(*stored)
+    _assert_tables_are_those_of(quiet_lake, index_code, contents, texts)
+
+    # A member that B3 recorded by mistake on the last day keeps the close of the day before; one of all days has none.
+    silent, unknown, *_ = sorted(row["Código"] for row in reckoning.read(contents[0]).rows)
+    texts[2] = _without(texts[2], silent)
+    quiet_lake.refine(quiet_lake.store_trading_day(texts[2]))
+    rows = _assert_tables_are_those_of(quiet_lake, index_code, contents, texts)
+    assert [row["close_price_date"] for row in rows if row["trades"] == "0"] == [str(days[1])]
+    for position, text in enumerate(texts):
+        texts[position] = _without(text, unknown)
+        quiet_lake.store_trading_day(texts[position])
+    quiet_lake.refine(*stored)
+    rows = _assert_tables_are_those_of(quiet_lake, index_code, contents, texts)
+    assert {row["closing_participation_pct"] for row in rows} == {None}
+
+    for day in stored:
+        quiet_lake.cloud.client("s3").delete_object(Bucket=quiet_lake.raw, Key=day.raw_key)
+    quiet_lake.refine("all")
+    _assert_tables_are_those_of(quiet_lake, index_code, contents, ())
+    assert [key for day in stored for key in quiet_lake.keys(day.receipts_prefix)] == []
+    assert quiet_lake.keys(CompactYear.of("trading", stored[0]).sessions_prefix) == []
+    assert quiet_lake.ask("SELECT COUNT(*) FROM trading WHERE session_year = 2023").rows == ((0,),)
+
+
+def test_an_import_brings_sessions_and_trading_days_in_one_run_and_a_rebuild_merges_past_years(
+    quiet_lake: Lake,
+) -> None:
+    index_code, days = "IEEX", [dt.date(2021, 12, 29), dt.date(2021, 12, 30), dt.date(2022, 1, 3)]
+    contents = [synthetic_csv(index_code, day) for day in days]
+    texts = [few_cotahist(day, index_code) for day in days]
+    manifest = ImportManifest(
+        Import("20220103T200000Z-0f"),
+        tuple(quiet_lake.store(content) for content in contents),
+        dt.datetime(2022, 1, 3, 20, tzinfo=dt.UTC),
+        trading_days=tuple(quiet_lake.store_trading_day(text) for text in texts),
+    )
+    quiet_lake.cloud.client("s3").put_object(Bucket=quiet_lake.raw, Key=manifest.made_by.key, Body=manifest.to_json())
+    quiet_lake.refine(manifest.made_by)
+    _assert_tables_are_those_of(quiet_lake, index_code, contents, texts)
+    assert all(len(quiet_lake.keys(day.receipts_prefix)) == 1 for day in manifest.trading_days)
+
+    quiet_lake.refine("all")
+    year = CompactYear("trading", None, 2021)
+    partition = quiet_lake.cloud.client("glue").get_partition(
+        DatabaseName="bovespa", TableName="trading", PartitionValues=["2021"]
+    )["Partition"]
+    assert partition["StorageDescriptor"]["Location"].startswith(f"s3://{quiet_lake.refined}/{year.merged_prefix}")
+    _assert_tables_are_those_of(quiet_lake, index_code, contents, texts)
 
 
 @pytest.mark.parametrize(
@@ -105,64 +164,6 @@ def test_a_corporate_action_beyond_the_window_counts_in_no_run(quiet_lake: Lake)
         rows = _assert_tables_are_those_of(quiet_lake, index_code, contents, texts)
     (last,) = [row for row in rows if row["previous_session_date"] == str(split) and row["trades"] == "0"]
     assert last["market_value_brl"] is not None
-
-
-def test_a_trading_day_is_corrected_and_withdrawn(quiet_lake: Lake) -> None:
-    index_code, days = "IMOB", [dt.date(2023, 3, day) for day in (1, 2, 3)]
-    contents = [synthetic_csv(index_code, day) for day in days]
-    texts = [few_cotahist(day, index_code) for day in days]
-    for content in contents:
-        quiet_lake.store(content)
-    stored = [quiet_lake.store_trading_day(text) for text in texts]
-    quiet_lake.refine(*stored)
-    _assert_tables_are_those_of(quiet_lake, index_code, contents, texts)
-
-    # A member that B3 recorded by mistake on the last day keeps the close of the day before; one of all days has none.
-    silent, unknown, *_ = sorted(row["Código"] for row in reckoning.read(contents[0]).rows)
-    texts[2] = _without(texts[2], silent)
-    quiet_lake.refine(quiet_lake.store_trading_day(texts[2]))
-    rows = _assert_tables_are_those_of(quiet_lake, index_code, contents, texts)
-    assert [row["close_price_date"] for row in rows if row["trades"] == "0"] == [str(days[1])]
-    for position, text in enumerate(texts):
-        texts[position] = _without(text, unknown)
-        quiet_lake.store_trading_day(texts[position])
-    quiet_lake.refine(*stored)
-    rows = _assert_tables_are_those_of(quiet_lake, index_code, contents, texts)
-    assert {row["closing_participation_pct"] for row in rows} == {None}
-
-    for day in stored:
-        quiet_lake.cloud.client("s3").delete_object(Bucket=quiet_lake.raw, Key=day.raw_key)
-    quiet_lake.refine("all")
-    _assert_tables_are_those_of(quiet_lake, index_code, contents, ())
-    assert [key for day in stored for key in quiet_lake.keys(day.receipts_prefix)] == []
-    assert quiet_lake.keys(CompactYear.of("trading", stored[0]).sessions_prefix) == []
-    assert quiet_lake.ask("SELECT COUNT(*) FROM trading WHERE session_year = 2023").rows == ((0,),)
-
-
-def test_an_import_brings_sessions_and_trading_days_in_one_run_and_a_rebuild_merges_past_years(
-    quiet_lake: Lake,
-) -> None:
-    index_code, days = "IEEX", [dt.date(2021, 12, 29), dt.date(2021, 12, 30), dt.date(2022, 1, 3)]
-    contents = [synthetic_csv(index_code, day) for day in days]
-    texts = [few_cotahist(day, index_code) for day in days]
-    manifest = ImportManifest(
-        Import("20220103T200000Z-0f"),
-        tuple(quiet_lake.store(content) for content in contents),
-        dt.datetime(2022, 1, 3, 20, tzinfo=dt.UTC),
-        trading_days=tuple(quiet_lake.store_trading_day(text) for text in texts),
-    )
-    quiet_lake.cloud.client("s3").put_object(Bucket=quiet_lake.raw, Key=manifest.made_by.key, Body=manifest.to_json())
-    quiet_lake.refine(manifest.made_by)
-    _assert_tables_are_those_of(quiet_lake, index_code, contents, texts)
-    assert all(len(quiet_lake.keys(day.receipts_prefix)) == 1 for day in manifest.trading_days)
-
-    quiet_lake.refine("all")
-    year = CompactYear("trading", None, 2021)
-    partition = quiet_lake.cloud.client("glue").get_partition(
-        DatabaseName="bovespa", TableName="trading", PartitionValues=["2021"]
-    )["Partition"]
-    assert partition["StorageDescriptor"]["Location"].startswith(f"s3://{quiet_lake.refined}/{year.merged_prefix}")
-    _assert_tables_are_those_of(quiet_lake, index_code, contents, texts)
 
 
 def test_a_trading_day_that_comes_during_a_sessions_run_is_in_what_the_run_leaves_behind(quiet_lake: Lake) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -293,6 +295,38 @@ def test_figures_of_earlier_runs_are_shown_and_drawn_together(
     assert all(content.rstrip().endswith(b"</svg>") for content in first.values())
     main([*given, "--charts", str(tmp_path / "charts")])
     assert first == {path.name: path.read_bytes() for path in (tmp_path / "charts").iterdir()}
+
+
+def test_archives_of_several_runs_count_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def written(file: str, sessions: int, **seconds: Sequence[float]) -> Path:
+        requests = {"S3 PUT": 90, "Glue GetTable": 4}
+        costs = {
+            way.replace("_", " "): [{"seconds": one, "requests": requests, "partitions": 90} for one in each]
+            for way, each in seconds.items()
+        }
+        figures = {"sessions": sessions, "rebuild": costs, "session": costs}
+        path = tmp_path / file
+        path.write_text(json.dumps(MEASURED | {"refining": figures}), encoding="utf-8")
+        return path
+
+    first = written("a.json", 250, this_project=[2, 8], pyarrow=[1])
+    files = [first, written("b.json", 250, this_project=[4], spark=[40]), written("c.json", 250, spark=[20, 36])]
+    given = [part for file in files for part in ("--figures", str(file))]
+    charts_folder = ["--charts", str(tmp_path / "charts")]
+    assert main([*given, *charts_folder]) == 0
+    rows = [re.split(r" *│ *", line)[1:-2] for line in capsys.readouterr().out.splitlines() if line.startswith("│ ")]
+    assert rows[:3] == [
+        ["this project", "3", "4.00", "1.00", "90"],
+        ["pyarrow", "1", "1.00", "0.25", "90"],
+        ["spark", "3", "36.00", "9.00", "90"],
+    ]
+
+    other = written("d.json", 25, this_project=[1])
+    with pytest.raises(SystemExit):
+        main(["--figures", str(first), "--figures", str(other), *charts_folder])
+    assert f"{other} does not belong to the files before it: archives of 250 sessions and of 25" in (
+        capsys.readouterr().err
+    )
 
 
 def test_histories_and_ways_are_drawn(tmp_path: Path) -> None:
