@@ -8,7 +8,6 @@ set -eu
 cd "$(dirname "$0")/.."
 
 stamp=.venv/setup-stamp
-distribution_bin=${DISTRIBUTION_BIN:-/usr/bin}
 requirements="requirements-dev.txt requirements-spark-jars.txt"
 
 say() {
@@ -18,27 +17,16 @@ say() {
 # ------------------------------------------------------------------------------------------------- what is here?
 
 # A Python of at least 3.11 that can be started (a shim may exist for one that is not installed). 3.11 first: it is what
-# Glue 5.1 runs, and what Spark 3.5 was made for. Of each version the distribution's own before one that a version manager
-# put on the path: that one was compiled on this machine, as a rule without a profile of what it does, and is slower.
+# Glue 5.1 runs, and what Spark 3.5 was made for.
 find_python() {
-    for version in 3.11 3.12 3.13; do
-        if has_venv "$distribution_bin/python$version"; then base_of "$distribution_bin/python$version" && return; fi
-        base_of "python$version" && return
-    done
-    base_of python3
-}
-
-# Debian's has none until its package is there.
-has_venv() {
-    "$1" -c 'import ensurepip, venv' >/dev/null 2>&1
-}
-
-# Where it is; of an activated .venv, which may have to be removed, the one that it was made with.
-base_of() {
-    "$1" -c '
+    for candidate in python3.11 python3.12 python3.13 python3; do
+        # The base of an activated .venv, which may have to be removed.
+        "$candidate" -c '
 import sys
 sys.version_info >= (3, 11) or sys.exit(1)
-print(sys._base_executable)' 2>/dev/null
+print(sys._base_executable)' 2>/dev/null && return
+    done
+    return 1
 }
 
 # Ubuntu's chromium-browser and firefox packages only call the snap, whose confinement hides the download folder.
@@ -115,7 +103,7 @@ explain_without_apt() {
 find_missing() {
     missing=
     if python=$(find_python); then
-        has_venv "$python" || missing="$missing venv"
+        "$python" -c 'import ensurepip, venv' >/dev/null 2>&1 || missing="$missing venv"
     else
         missing="$missing python"
     fi

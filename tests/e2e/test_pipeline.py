@@ -139,10 +139,10 @@ def test_a_weekend_run_stores_mondays_session_and_the_next_run_changes_nothing(p
 
 
 def test_any_order_and_any_repetition_give_the_same_rows(lake: Lake) -> None:
-    """Six sessions over two rebalances' memberships, with a gap of a month, in a shuffled order, some twice."""
-    wanted = [*days(dt.date(2025, 1, 8), 3), *days(dt.date(2025, 2, 12), 3)]
+    """Eight sessions over two rebalances' memberships, with a gap of a month, in a shuffled order, some twice."""
+    wanted = [*days(dt.date(2025, 1, 8), 4), *days(dt.date(2025, 2, 12), 4)]
     contents = [synthetic_csv("UTIL", day, View.SECTOR) for day in wanted]
-    arrivals = [*contents, *contents[:2]]
+    arrivals = [*contents, *contents[:3]]
     random.Random(20250203).shuffle(arrivals)
     sessions = [lake.store(content) for content in arrivals]
     lake.wait_until_refined(*sessions)

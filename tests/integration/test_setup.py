@@ -45,8 +45,8 @@ class Machine:
         log = self.root / "apt.log"
         return log.read_text().splitlines() if log.exists() else []
 
-    def give(self, name: str, script: str, *, folder: str = "bin") -> None:
-        path = self.root / folder / name
+    def give(self, name: str, script: str) -> None:
+        path = self.root / "bin" / name
         path.write_text(f"#!/bin/sh\n{script}\n")
         path.chmod(0o755)
 
@@ -63,13 +63,7 @@ class Machine:
         return subprocess.run(
             ["/bin/sh", "scripts/setup.sh"],
             cwd=self.checkout,
-            env={
-                "PATH": str(self.root / "bin"),
-                "DISTRIBUTION_BIN": str(self.root / "usr-bin"),
-                "HOME": str(self.root),
-                "PIP_NO_INDEX": "1",
-                **environ,
-            },
+            env={"PATH": str(self.root / "bin"), "HOME": str(self.root), "PIP_NO_INDEX": "1", **environ},
             capture_output=True,
             text=True,
             timeout=120,
@@ -102,7 +96,6 @@ def machine(tmp_path: Path) -> Machine:
     (made.checkout / "requirements-dev.txt").write_text(wheel(tmp_path))
     (made.checkout / "requirements-spark-jars.txt").write_text("# nothing\n")
     (tmp_path / "bin").mkdir()
-    (tmp_path / "usr-bin").mkdir()
     for tool in TOOLS:
         found = shutil.which(tool)
         assert found, f"{tool} is not on this machine"
@@ -176,33 +169,6 @@ def test_it_installs_once_then_finds_everything_in_place_and_mends_what_is_not(m
     assert update == "update -qq"
     assert install.split()[:2] == ["install", "-y"]
     assert install.split()[-3:] == ["chromium-headless-shell", "chromium-driver", "openjdk-17-jre-headless"]
-
-
-def give_python(machine: Machine, name: str, patch: int, *, folder: str = "bin", has_venv: bool = True) -> None:
-    """A Python that can be asked what it is, and makes no .venv."""
-    machine.give(
-        name,
-        f"""case "$*" in
-            *_base_executable*) echo {machine.root}/{folder}/{name} ;;
-            *ensurepip*) exit {0 if has_venv else 1} ;;
-            -V) echo "Python {name.removeprefix("python")}.{patch}" ;;
-            *) exit 9 ;;
-        esac""",
-        folder=folder,
-    )
-
-
-def test_the_distributions_own_python_comes_before_that_of_a_version_manager(machine: Machine) -> None:
-    give_python(machine, "python3.11", 9)
-    give_python(machine, "python3.12", 2, folder="usr-bin")
-    assert "Making .venv with Python 3.11.9 ..." in machine.setup().stderr, "the version comes first"
-    give_python(machine, "python3.11", 2, folder="usr-bin")
-    assert "Making .venv with Python 3.11.2 ..." in machine.setup().stderr
-    give_python(machine, "python3.11", 2, folder="usr-bin", has_venv=False)
-    assert "Making .venv with Python 3.11.9 ..." in machine.setup().stderr, "it would need a package first"
-    # What else there is would do, but not what cannot make a .venv as it is: apt is asked for that.
-    give_python(machine, "python3.11", 9, has_venv=False)
-    assert "the venv module of" in machine.setup().stderr
 
 
 def test_no_process_has_to_compile_the_installed_packages_anew() -> None:
