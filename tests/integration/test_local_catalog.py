@@ -150,6 +150,14 @@ def test_pages_hold_what_was_asked_for_and_everything_once(table: Table) -> None
     assert refusal(table.glue.get_partitions, **table.names, NextToken="?")[0] == "InvalidInputException"
 
 
+def test_what_comes_after_a_listing_stands_where_its_values_belong(table: Table) -> None:
+    assert table.create(B, D) == []
+    assert table.values() == [B, D]
+    assert table.create(C, A) == []
+    assert table.values() == [A, B, C, D]
+    assert table.values("index_code = 'IBOV' AND session_date = '2025-02-03'") == [A]
+
+
 def test_segments_divide_the_partitions(table: Table) -> None:
     table.create(*(("IBOV", "2025-02-03", str(number), "PETR4") for number in range(60)))
     parts = [set(table.values(Segment={"SegmentNumber": number, "TotalSegments": 3})) for number in range(3)]
