@@ -24,8 +24,8 @@ def read_figures(
     Args:
         files: Each what `python -m benchmarks --json` printed.
         known: The names of measurements.
-        joined: What instead makes one of two figures of a measurement; it raises ValueError where they do not belong
-            together.
+        joined: What instead makes one of two figures of a measurement, both of one machine; it raises ValueError where
+            they do not belong together.
 
     Raises:
         UnreadableFigures: A file cannot be read, is something else, or does not belong to those before it.
@@ -40,9 +40,15 @@ def read_figures(
         if not isinstance(found, dict) or not {"machine", "command"} <= found.keys() or not found.keys() & set(known):
             raise UnreadableFigures(f"{path} is not what `python -m benchmarks --json` prints.")
         commands.append(found["command"])
+        twice = [name for name in joined if name in figures and name in found]
+        if twice and found["machine"] != figures["machine"]:
+            raise _stranger(path, f"measured on {found['machine']}, not on {figures['machine']}")
         try:
-            both = {name: joined[name](figures[name], found[name]) for name in joined if name in figures.keys() & found}
+            figures |= found | {name: joined[name](figures[name], found[name]) for name in twice}
         except ValueError as error:
-            raise UnreadableFigures(f"{path} does not belong to the files before it: {error}") from error
-        figures |= found | both
+            raise _stranger(path, error) from error
     return figures | {"command": "\n".join(commands)}
+
+
+def _stranger(path: Path, why: object) -> UnreadableFigures:
+    return UnreadableFigures(f"{path} does not belong to the files before it: {why}")

@@ -321,12 +321,16 @@ def test_archives_of_several_runs_count_together(tmp_path: Path, capsys: pytest.
         ["spark", "3", "36.00", "9.00", "90"],
     ]
 
-    other = written("d.json", 25, this_project=[1])
-    with pytest.raises(SystemExit):
-        main(["--figures", str(first), "--figures", str(other), *charts_folder])
-    assert f"{other} does not belong to the files before it: archives of 250 sessions and of 25" in (
-        capsys.readouterr().err
-    )
+    smaller = written("d.json", 25, this_project=[1])
+    elsewhere = written("e.json", 250, this_project=[1])
+    elsewhere.write_text(elsewhere.read_text(encoding="utf-8").replace(MEASURED["machine"], "64 cores"), "utf-8")
+    for other, why in (
+        (smaller, "archives of 250 sessions and of 25"),
+        (elsewhere, f"measured on 64 cores, not on {MEASURED['machine']}"),
+    ):
+        with pytest.raises(SystemExit):
+            main(["--figures", str(first), "--figures", str(other), *charts_folder])
+        assert f"{other} does not belong to the files before it: {why}" in capsys.readouterr().err
 
 
 def test_histories_and_ways_are_drawn(tmp_path: Path) -> None:
