@@ -24,7 +24,7 @@ from flask.cli import FlaskGroup
 
 from api.application import Collaborators, build_application
 from api.attempts import Patience
-from api.commands import hash_password_command, ingest_command_without_settings
+from api.commands import hash_password_command, ingest_command
 from api.health import run_checks
 from api.http_server import listening_server
 from api.import_commands import import_cotahist_command, import_csv_command
@@ -88,7 +88,8 @@ def create_app(
     command = click.get_current_context(silent=True)
     try:
         settings = settings or settings_from_environ()
-        app = build_application(settings, collaborators or connect(settings), clock=clock)
+        collaborators = collaborators or connect(settings)
+        app = build_application(settings, collaborators, clock=clock)
     except ConfigurationError as error:
         if command is None:
             raise
@@ -97,8 +98,8 @@ def create_app(
         if isinstance(command.command, FlaskGroup):
             return _commands_without_settings(failure)
         raise failure from error
-    known = settings
-    _add_operator_commands(app, lambda: known)
+    known, ingestion = settings, collaborators.ingestion
+    _add_commands(app, lambda: known, lambda: ingestion)
     if command is not None:
         configure_logging(settings.log_format)
     return app
@@ -302,22 +303,22 @@ def configure_logging(log_format: str) -> None:
 def _commands_without_settings(failure: click.ClickException) -> Flask:
     """An application that is never served: it only lets Flask find the commands."""
     app = Flask("bovespa", static_folder=None)
-    app.cli.add_command(hash_password_command)
-    app.cli.add_command(ingest_command_without_settings(failure))
 
     def fail() -> NoReturn:
         raise failure
 
-    _add_operator_commands(app, fail)
+    _add_commands(app, fail, fail)
     return app
 
 
-def _add_operator_commands(app: Flask, settings: Callable[[], Settings]) -> None:
-    """Add the commands that connect to nothing before they run; *settings* may raise why they cannot."""
+def _add_commands(app: Flask, settings: Callable[[], Settings], ingestion: Callable[[], Ingestion]) -> None:
+    """Add the commands. None connects before it runs; *settings* and *ingestion* may raise why it cannot."""
 
     def connected() -> Connected:
         return Connected(settings())
 
+    app.cli.add_command(hash_password_command)
+    app.cli.add_command(ingest_command(ingestion))
     app.cli.add_command(report_command(lambda: connected().evidence()))
     app.cli.add_command(import_csv_command(lambda: connected().importer(), clock=utc_now))
     app.cli.add_command(import_cotahist_command(lambda: connected().trading_importer(), clock=utc_now))

@@ -14,7 +14,6 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from api import problems, security_headers
 from api.authentication import require_tokens
 from api.bovespa_day import bovespa_day_blueprint
-from api.commands import hash_password_command, ingest_command
 from api.docs import docs_blueprint
 from api.health import health_blueprint
 from api.ingestion import Ingestion
@@ -104,8 +103,6 @@ def build_application(settings: Settings, collaborators: Collaborators, *, clock
         app.register_blueprint(blueprint)
     problems.register(app)
     app.after_request(_finish)
-    app.cli.add_command(hash_password_command)
-    app.cli.add_command(ingest_command(collaborators.ingestion))
     return app
 
 

@@ -28,34 +28,13 @@ def hash_password_command(from_stdin: bool) -> None:
     click.echo(hash_password(password))
 
 
-def ingest_command(ingestion: Ingestion) -> click.Command:
-    """Return the command that does for cron what `GET /bovespaDay` does for a caller."""
+def ingest_command(connect: Callable[[], Ingestion]) -> click.Command:
+    """Return the command that does for cron what `GET /bovespaDay` does for a caller.
 
-    def ingest(index_codes: tuple[str, ...]) -> bool:
-        failed = False
-        for index_code in index_codes:
-            try:
-                with correlated(new_correlation_id()):
-                    answer: dict[str, object] = dict(ingestion.run(index_code).as_json())
-            except BovespaError as error:
-                failed = True
-                answer = {"index": index_code, "status": "failed", "code": error.code, "detail": str(error)}
-            click.echo(json.dumps(answer, ensure_ascii=False))
-        return not failed
+    Args:
+        connect: Returns what fetches and stores, or raises what keeps it from doing so.
+    """
 
-    return _ingest_command(ingest)
-
-
-def ingest_command_without_settings(failure: click.ClickException) -> click.Command:
-    """Return the same command where settings are missing: it is listed, and fails."""
-
-    def fail(_index_codes: tuple[str, ...]) -> bool:
-        raise failure
-
-    return _ingest_command(fail)
-
-
-def _ingest_command(ingest: Callable[[tuple[str, ...]], bool]) -> click.Command:
     @click.command("ingest", short_help="Fetch and store the session that B3 offers now.")
     @click.option(
         "--index",
@@ -73,6 +52,16 @@ def _ingest_command(ingest: Callable[[tuple[str, ...]], bool]) -> click.Command:
 
         An index that fails does not keep the others from being stored; the exit code is 1 when one failed.
         """
-        context.exit(0 if ingest(tuple(dict.fromkeys(index_codes))) else 1)
+        ingestion = connect()
+        failed = False
+        for index_code in dict.fromkeys(index_codes):
+            try:
+                with correlated(new_correlation_id()):
+                    answer: dict[str, object] = dict(ingestion.run(index_code).as_json())
+            except BovespaError as error:
+                failed = True
+                answer = {"index": index_code, "status": "failed", "code": error.code, "detail": str(error)}
+            click.echo(json.dumps(answer, ensure_ascii=False))
+        context.exit(1 if failed else 0)
 
     return command

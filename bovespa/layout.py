@@ -14,6 +14,9 @@ from bovespa.errors import InvalidRequest, UnexpectedEvent
 INDEX_CODE = "[A-Z0-9]{4}"
 """What an index code looks like, as a regular expression."""
 
+TICKER = r"[A-Z0-9]{4}\d{1,2}"
+"""What the ticker of a share in a portfolio looks like, as a regular expression."""
+
 _INDEX = rf"index_code=(?P<index_code>{INDEX_CODE})"
 _DATE = r"(?P<session_date>\d{4}-\d{2}-\d{2})"
 _SESSION = rf"{_INDEX}/session_date={_DATE}"
@@ -21,7 +24,7 @@ _IMPORT_ID = r"(?P<import_id>[0-9A-Za-z-]{1,64})"
 _RAW_VERSION = r"(?P<raw_version>[0-9a-f-]{1,80})"
 _RAW_KEY = re.compile(rf"portfolio/{_SESSION}/portfolio\.parquet", re.ASCII)
 _SOURCE_KEY = re.compile(rf"source/{_SESSION}/(?P<sha256>[0-9a-f]{{64}})\.csv", re.ASCII)
-_REFINED_KEY = re.compile(rf"portfolio/{_SESSION}/ticker=(?P<ticker>[A-Z0-9]{{5,6}})/portfolio\.parquet", re.ASCII)
+_REFINED_KEY = re.compile(rf"portfolio/{_SESSION}/ticker=(?P<ticker>{TICKER})/portfolio\.parquet", re.ASCII)
 _REFINED_FOLDER = re.compile(rf"portfolio/{_SESSION}/", re.ASCII)
 _INDEX_FOLDER = re.compile(rf"(?:source|portfolio)/{_INDEX}/", re.ASCII)
 _IMPORT_KEY = re.compile(rf"imports/{_IMPORT_ID}\.json", re.ASCII)
@@ -38,13 +41,17 @@ TRADING_SOURCE_PREFIX = "source/trading/"
 DATED_TRADING_SOURCE_PREFIX = f"{TRADING_SOURCE_PREFIX}session_date="
 """Prefix, in the raw bucket, of every record of one trading day alone; a date goes on."""
 
-RAW_PREFIX = "portfolio/"
-"""Prefix, in the raw bucket, of the objects whose arrival starts a Glue run."""
-
-RAW_SUFFIX = ".parquet"
+PORTFOLIO_PREFIX = "portfolio/"
+"""Prefix, in the raw bucket, of every session's rows, and in the refined bucket of every ticker's."""
 
 TRADING_PREFIX = "trading/"
 """Prefix, in the raw bucket, of the trading days, which are of the whole market and of no index."""
+
+DATED_TRADING_PREFIX = f"{TRADING_PREFIX}session_date="
+"""The same; a date goes on."""
+
+RAW_SUFFIX = ".parquet"
+"""End of the keys, under the raw bucket's two prefixes, whose arrival starts a Glue run."""
 
 PORTFOLIO_TABLE = "portfolio"
 """The table whose partitions are single tickers of single sessions."""
@@ -112,7 +119,7 @@ class Session:
     @property
     def raw_key(self) -> str:
         """Key of the session's Parquet in the raw bucket."""
-        return f"{RAW_PREFIX}{self.partition}/portfolio.parquet"
+        return f"{PORTFOLIO_PREFIX}{self.partition}/portfolio.parquet"
 
     @classmethod
     def from_raw_key(cls, key: str) -> Session:
@@ -152,7 +159,7 @@ class Session:
     @property
     def refined_prefix(self) -> str:
         """Prefix, in the refined bucket, of all ticker partitions of this session."""
-        return f"{RAW_PREFIX}{self.partition}/"
+        return f"{PORTFOLIO_PREFIX}{self.partition}/"
 
     @property
     def receipts_prefix(self) -> str:
@@ -176,7 +183,7 @@ class TradingDay:
         Raises:
             InvalidRequest: *text* is not of that form.
         """
-        match = re.fullmatch(rf"trading/{_DATE}", text, re.ASCII)
+        match = re.fullmatch(rf"{TRADING_PREFIX}{_DATE}", text, re.ASCII)
         if match is None:
             raise InvalidRequest(f"{text[:40]!r} is not a trading day like 'trading/2021-03-26'.")
         return cls(_date(match["session_date"], InvalidRequest))
@@ -184,7 +191,7 @@ class TradingDay:
     @property
     def raw_key(self) -> str:
         """Key of the day's Parquet in the raw bucket."""
-        return f"{RAW_TRADING_PREFIX}{self.session_date}/trading{RAW_SUFFIX}"
+        return f"{DATED_TRADING_PREFIX}{self.session_date}/trading.parquet"
 
     @classmethod
     def from_raw_key(cls, key: str) -> TradingDay:
@@ -210,10 +217,6 @@ class TradingDay:
         return f"{DATED_TRADING_RECEIPTS_PREFIX}{self.session_date}/"
 
 
-RAW_TRADING_PREFIX = f"{TRADING_PREFIX}session_date="
-"""Prefix, in the raw bucket, of every trading day; a date goes on."""
-
-
 def trading_year_source_key(year: int, sha256: str, suffix: str) -> str:
     """Key, in the raw bucket, of a file of many trading days of one year, kept once for all of them.
 
@@ -227,7 +230,7 @@ def trading_year_source_key(year: int, sha256: str, suffix: str) -> str:
 
 def raw_index_prefix(index_code: str) -> str:
     """Prefix, in the raw bucket, of every session of one index."""
-    return f"{RAW_PREFIX}index_code={index_code}/session_date="
+    return f"{PORTFOLIO_PREFIX}index_code={index_code}/session_date="
 
 
 def source_index_prefix(index_code: str) -> str:

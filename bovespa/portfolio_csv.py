@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from bovespa.errors import ColumnsChanged, UnreadablePortfolio, UnreconciledPortfolio
 from bovespa.indexes import INDEX_CODES
-from bovespa.layout import INDEX_CODE
+from bovespa.layout import INDEX_CODE, TICKER
 from bovespa.portfolio import Holding, Portfolio, View, reconcile
 
 ENCODING = "iso-8859-1"
@@ -39,7 +39,7 @@ _PERCENT = re.compile(r"(?:0|[1-9]\d{0,2}),\d{3}", re.ASCII)
 _REDUCTOR = re.compile(r"(?:0|[1-9]\d{0,2}(?:\.\d{3})*),\d{8}", re.ASCII)
 _REDUCTOR_BOUND = Decimal(10) ** 16
 """B3's have some ten digits; every table keeps 16 before the comma."""
-_TICKER = re.compile(r"[A-Z0-9]{4}\d{1,2}", re.ASCII)
+_TICKER = re.compile(TICKER, re.ASCII)
 _TYPE_WIDTH = 10
 # 10 fixed characters in three left-aligned parts: class (4), corporate event (4), listing segment (2).
 _TYPE_PARTS = (

@@ -18,8 +18,8 @@ from botocore.exceptions import ClientError
 
 from bovespa.errors import UnexpectedEvent
 from bovespa.layout import (
-    RAW_PREFIX,
-    RAW_TRADING_PREFIX,
+    DATED_TRADING_PREFIX,
+    PORTFOLIO_PREFIX,
     RECEIPTS_PREFIX,
     TRADING_RECEIPTS_PREFIX,
     CompactYear,
@@ -101,7 +101,7 @@ def raw_versions(client: Any, bucket: str, index_code: str, first: dt.date, last
 
 def raw_trading_versions(client: Any, bucket: str, first: dt.date, last: dt.date) -> dict[TradingDay, str]:
     """Return the raw trading days from *first* to *last* and the version (ETag) of each, at the same bounded cost."""
-    return _versions(client, bucket, RAW_TRADING_PREFIX, TradingDay.from_raw_key, first=first, last=last)
+    return _versions(client, bucket, DATED_TRADING_PREFIX, TradingDay.from_raw_key, first=first, last=last)
 
 
 def _versions(
@@ -118,19 +118,19 @@ def _versions(
 
 def stored_index_codes(client: Any, bucket: str) -> list[str]:
     """Return the indexes of which the raw bucket holds sessions, or anything beside them."""
-    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=RAW_PREFIX, Delimiter="/")
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PORTFOLIO_PREFIX, Delimiter="/")
     found = (index_of_folder(folder["Prefix"]) for page in pages for folder in page.get("CommonPrefixes", ()))
     return [index_code for index_code in found if index_code is not None]
 
 
 def every_raw_session(client: Any, bucket: str) -> Iterator[Session]:
     """Yield every session that the raw bucket holds."""
-    return _ours((item.key for item in list_objects(client, bucket, RAW_PREFIX)), Session.from_raw_key)
+    return _ours((item.key for item in list_objects(client, bucket, PORTFOLIO_PREFIX)), Session.from_raw_key)
 
 
 def every_raw_trading_day(client: Any, bucket: str) -> Iterator[TradingDay]:
     """Yield every trading day that the raw bucket holds."""
-    return _ours((item.key for item in list_objects(client, bucket, RAW_TRADING_PREFIX)), TradingDay.from_raw_key)
+    return _ours((item.key for item in list_objects(client, bucket, DATED_TRADING_PREFIX)), TradingDay.from_raw_key)
 
 
 def every_receipted_session(client: Any, bucket: str) -> Iterator[Session]:

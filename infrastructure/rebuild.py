@@ -21,8 +21,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from bovespa.errors import BovespaError, ConfigurationError, UnexpectedEvent
 from bovespa.layout import (
+    PORTFOLIO_PREFIX,
     PORTFOLIO_TABLE,
-    RAW_PREFIX,
     RECEIPTS_PREFIX,
     TRADING_PREFIX,
     TRADING_RECEIPTS_PREFIX,
@@ -186,7 +186,7 @@ class Rebuild:
         """Return every raw session and trading day, and its version."""
         found: dict[Session | TradingDay, str] = {}
         kinds: tuple[tuple[str, Callable[[str], Session | TradingDay]], ...] = (
-            (RAW_PREFIX, Session.from_raw_key),
+            (PORTFOLIO_PREFIX, Session.from_raw_key),
             (TRADING_PREFIX, TradingDay.from_raw_key),
         )
         for prefix, from_raw_key in kinds:

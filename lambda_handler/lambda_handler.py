@@ -32,7 +32,7 @@ from bovespa.layout import (
     IMPORT_ID_METADATA,
     IMPORT_PREFIX,
     IMPORT_SUFFIX,
-    RAW_PREFIX,
+    PORTFOLIO_PREFIX,
     RAW_SUFFIX,
     TRADING_PREFIX,
     Import,
@@ -43,7 +43,7 @@ from bovespa.session_state import CORRELATION_ID_ARGUMENT, QUEUED, SESSIONS_ARGU
 
 log = Logger(service="bovespa-start-refine")
 
-_OUR_KEYS = ((RAW_PREFIX, RAW_SUFFIX), (TRADING_PREFIX, RAW_SUFFIX), (IMPORT_PREFIX, IMPORT_SUFFIX))
+_OUR_KEYS = ((PORTFOLIO_PREFIX, RAW_SUFFIX), (TRADING_PREFIX, RAW_SUFFIX), (IMPORT_PREFIX, IMPORT_SUFFIX))
 
 # Tried again here first: 5 attempts fit well into the function's 60 s, and Lambda's own retries come a minute later.
 _MAX_ATTEMPTS = 5
@@ -219,7 +219,7 @@ def _announcement(record: Mapping[str, Any], raw_bucket: str) -> Announcement | 
 
 
 def _subject(key: str) -> Session | TradingDay | Import:
-    if key.startswith(RAW_PREFIX):
+    if key.startswith(PORTFOLIO_PREFIX):
         return Session.from_raw_key(key)
     return TradingDay.from_raw_key(key) if key.startswith(TRADING_PREFIX) else Import.from_key(key)
 

@@ -22,9 +22,9 @@ from bovespa.clock import date_in_sao_paulo, last_finished_session
 from bovespa.errors import ConfigurationError, InvalidRequest, UnexpectedEvent
 from bovespa.indexes import require_index_code
 from bovespa.layout import (
+    DATED_TRADING_PREFIX,
     DATED_TRADING_RECEIPTS_PREFIX,
     QUARANTINE_PREFIX,
-    RAW_TRADING_PREFIX,
     Receipt,
     Session,
     TradingDay,
@@ -105,7 +105,7 @@ def watch(s3: Any, raw_bucket: str, refined_bucket: str, index_codes: Sequence[s
     session_date = last_finished_session(moment)
     missing = tuple(code for code in index_codes if not _is_there(s3, raw_bucket, Session(code, session_date).raw_key))
     since = date_in_sao_paulo(moment) - LOOK_BACK
-    market = list(_listed(s3, raw_bucket, RAW_TRADING_PREFIX, since))
+    market = list(_listed(s3, raw_bucket, DATED_TRADING_PREFIX, since))
     places = [
         (_listed(s3, raw_bucket, raw_index_prefix(code), since), receipts_index_prefix(code)) for code in index_codes
     ]
@@ -134,7 +134,7 @@ def _missing_trading_days(
     s3: Any, bucket: str, stored: Iterable[Mapping[str, Any]], since: dt.date, session_date: dt.date
 ) -> Iterator[dt.date]:
     """Yield those that B3 has had an evening for, unless nobody collects any: B3 offers each for long."""
-    first = s3.list_objects_v2(Bucket=bucket, Prefix=RAW_TRADING_PREFIX, MaxKeys=1).get("Contents", ())
+    first = s3.list_objects_v2(Bucket=bucket, Prefix=DATED_TRADING_PREFIX, MaxKeys=1).get("Contents", ())
     there = {item["Key"] for item in stored}
     for day in trading_days(since, trading_days_before(session_date, 1)[0]):
         key = TradingDay(day).raw_key
@@ -162,7 +162,7 @@ def _awaited(raw_key: str, version: str) -> tuple[str, str]:
     Raises:
         UnexpectedEvent: *raw_key* is of neither.
     """
-    if raw_key.startswith(RAW_TRADING_PREFIX):
+    if raw_key.startswith(DATED_TRADING_PREFIX):
         day = TradingDay.from_raw_key(raw_key)
         return str(day), TradingReceipt(day, version).key
     session = Session.from_raw_key(raw_key)

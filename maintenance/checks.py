@@ -222,7 +222,7 @@ def _check_raw(facts: SessionFacts, raw: Raw, found: Found) -> Iterator[Finding]
             Kind.SOURCE_MISSING,
             f"{facts.session.source_key(digest)}, from which the raw object was made, is gone.",
             "Restore it: the bucket is versioned. The values are safe in the raw object.",
-            Cure.NONE,
+            Cure.BY_HAND,
         )
     # The bytes are kept before the Parquet is put, so that a writer that dies in between leaves them alone.
     later = [source for source in facts.sources if source.arrived_at > raw.stored.stored_at]

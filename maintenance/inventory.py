@@ -11,9 +11,9 @@ from typing import Any
 from bovespa.errors import UnexpectedEvent
 from bovespa.layout import (
     COMPACT_TABLE_NAMES,
+    PORTFOLIO_PREFIX,
     PORTFOLIO_TABLE,
     QUARANTINE_PREFIX,
-    RAW_PREFIX,
     SOURCE_PREFIX,
     Receipt,
     RefinedPartition,
@@ -64,8 +64,8 @@ class InventoryReader:
         found: set[str] = set()
         folders = (
             (self._raw_bucket, SOURCE_PREFIX),
-            (self._raw_bucket, RAW_PREFIX),
-            (self._refined_bucket, RAW_PREFIX),
+            (self._raw_bucket, PORTFOLIO_PREFIX),
+            (self._refined_bucket, PORTFOLIO_PREFIX),
         )
         for bucket, prefix in folders:
             pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")

@@ -17,10 +17,10 @@ from bovespa.cotahist import CotahistReader
 from bovespa.cotahist_archive import open_cotahist
 from bovespa.errors import InvalidTradingDay, UnexpectedEvent
 from bovespa.layout import (
+    DATED_TRADING_PREFIX,
     DATED_TRADING_RECEIPTS_PREFIX,
     DATED_TRADING_SOURCE_PREFIX,
     QUARANTINE_PREFIX,
-    RAW_TRADING_PREFIX,
     TRADING_PREFIX,
     TRADING_SOURCE_PREFIX,
     TRADING_TABLE,
@@ -120,7 +120,7 @@ class TradingReader:
 
     def _stored(self, first: dt.date, last: dt.date, foreign: list[str]) -> dict[TradingDay, RawObject]:
         found = {}
-        for entry in list_period(self._s3, self._raw_bucket, RAW_TRADING_PREFIX, first, last):
+        for entry in list_period(self._s3, self._raw_bucket, DATED_TRADING_PREFIX, first, last):
             uri = f"s3://{self._raw_bucket}/{entry.key}"
             try:
                 found[TradingDay.from_raw_key(entry.key)] = RawObject(uri, entry.etag, entry.modified_at)

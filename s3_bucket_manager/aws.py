@@ -30,7 +30,8 @@ _NO_ANSWER = (ConnectionError, HTTPClientError, IncompleteReadError)
 
 _CHECKS = {
     "NoSuchBucket": "Check BOVESPA_RAW_BUCKET and BOVESPA_REFINED_BUCKET, and that the stack is deployed.",
-    "EntityNotFoundException": "Check BOVESPA_GLUE_JOB, and that the stack is deployed.",
+    "EntityNotFoundException": "Check BOVESPA_GLUE_JOB and BOVESPA_DATABASE, and that the stack is deployed.",
+    "ResourceNotFoundException": "Check its name and the region.",
     "SlowDown": "Try again later.",
     "Throttling": "Try again later.",
     "ThrottlingException": "Try again later.",
@@ -42,7 +43,7 @@ def client(service: str, *, impatient: bool = False) -> Any:
     """Return a client of an AWS service, set up by AWS's own environment variables.
 
     Args:
-        service: `s3` or `glue`.
+        service: As boto3 calls it: `s3`, `glue` or `secretsmanager`.
         impatient: One attempt of two seconds, for a caller that asks again anyway.
 
     Raises:

@@ -98,7 +98,7 @@ def test_a_trading_day_is_stored_under_the_id() -> None:
 
 def test_each_index_of_a_command_has_an_id_of_its_own() -> None:
     shelf = Shelf()
-    command = ingest_command(ingesting(published, shelf))
+    command = ingest_command(lambda: ingesting(published, shelf))
     assert CliRunner().invoke(command, ["--index", "IBOV", "--index", "SMLL"]).exit_code == 0
     ids = [provenance.correlation_id for _, provenance in shelf.stored]
     assert len(set(ids)) == 2

@@ -16,8 +16,8 @@ from bovespa import layout
 from bovespa.layout import (
     IMPORT_PREFIX,
     IMPORT_SUFFIX,
+    PORTFOLIO_PREFIX,
     QUARANTINE_PREFIX,
-    RAW_PREFIX,
     RAW_SUFFIX,
     TRADING_PREFIX,
     CompactYear,
@@ -27,6 +27,7 @@ from bovespa.layout import (
     TradingDay,
     quarantine_key,
 )
+from bovespa.portfolio_csv import _HEADINGS, _REDUCTOR_LABEL, _TOTAL_LABEL
 from bovespa.settings import Settings
 from glue.schema import (
     COMPACT_TABLES,
@@ -120,7 +121,7 @@ def test_the_function_may_start_the_job_and_nothing_else_of_glue() -> None:
 def test_the_function_may_read_raw_portfolios_and_trading_days_and_no_other_object() -> None:
     (statement,) = [found for name, found in granted() if name == "StartRefineRole" and "s3:" in str(found["Action"])]
     assert [found["Fn::Sub"].rpartition(":::")[2] for found in statement["Resource"]] == [
-        f"${{Name}}-raw-${{AWS::AccountId}}-${{AWS::Region}}/{prefix}*" for prefix in (RAW_PREFIX, TRADING_PREFIX)
+        f"${{Name}}-raw-${{AWS::AccountId}}-${{AWS::Region}}/{prefix}*" for prefix in (PORTFOLIO_PREFIX, TRADING_PREFIX)
     ]
 
 
@@ -192,7 +193,7 @@ def expiring(bucket: str) -> dict[str, set[str]]:
 
 def test_in_the_raw_bucket_refused_files_and_replaced_versions_expire_and_nothing_else() -> None:
     assert expiring("RawBucket") == {
-        RAW_PREFIX: {"NoncurrentVersionExpiration"},
+        PORTFOLIO_PREFIX: {"NoncurrentVersionExpiration"},
         TRADING_PREFIX: {"NoncurrentVersionExpiration"},
         QUARANTINE_PREFIX: {"ExpirationInDays", "NoncurrentVersionExpiration"},
         "": {"AbortIncompleteMultipartUpload"},
@@ -200,7 +201,7 @@ def test_in_the_raw_bucket_refused_files_and_replaced_versions_expire_and_nothin
     for rule in RESOURCES["RawBucket"]["Properties"]["LifecycleConfiguration"]["Rules"][:2]:
         assert rule["NoncurrentVersionExpiration"]["NoncurrentDays"] >= 365
     # B3's bytes: no rule names them, and no rule for everything ends an object.
-    assert not DAY.source_key("0f", ".zip").startswith((RAW_PREFIX, TRADING_PREFIX, QUARANTINE_PREFIX))
+    assert not DAY.source_key("0f", ".zip").startswith((PORTFOLIO_PREFIX, TRADING_PREFIX, QUARANTINE_PREFIX))
 
 
 def test_answers_of_queries_expire() -> None:
@@ -220,7 +221,11 @@ def test_the_notification_announces_exactly_the_raw_keys() -> None:
             "Function": {"Fn::GetAtt": "StartRefine.Arn"},
             "Filter": {"S3Key": {"Rules": [{"Name": "prefix", "Value": prefix}, {"Name": "suffix", "Value": suffix}]}},
         }
-        for prefix, suffix in ((RAW_PREFIX, RAW_SUFFIX), (TRADING_PREFIX, RAW_SUFFIX), (IMPORT_PREFIX, IMPORT_SUFFIX))
+        for prefix, suffix in (
+            (PORTFOLIO_PREFIX, RAW_SUFFIX),
+            (TRADING_PREFIX, RAW_SUFFIX),
+            (IMPORT_PREFIX, IMPORT_SUFFIX),
+        )
     ]
     assert DAY.raw_key.startswith(TRADING_PREFIX)
     made_by = Import("0f")
@@ -329,7 +334,7 @@ def test_the_job_reads_the_columns_of_a_raw_object_that_the_store_writes(read: C
     assert [(field.name, field.type) for field in arrow_schema(read)] == [(field.name, field.type) for field in written]
 
 
-@pytest.mark.parametrize("prefix", [TRADING_PREFIX, RAW_PREFIX])
+@pytest.mark.parametrize("prefix", [TRADING_PREFIX, PORTFOLIO_PREFIX])
 def test_the_job_may_read_what_it_is_started_for(prefix: str) -> None:
     (statement,) = [found for name, found in granted() if name == "RefineRole" and found["Sid"] == "ReadRawSessions"]
     assert {"Fn::Sub": f"arn:${{AWS::Partition}}:s3:::${{RawBucket}}/{prefix}*"} in statement["Resource"]
@@ -384,10 +389,12 @@ def test_every_column_is_named_in_lower_case_and_explained(column: dict[str, str
 
 
 @pytest.mark.parametrize(
-    "term", ["Código", "Ação", "Tipo", "Qtde. Teórica", "Part. (%)", "Setor", "Redutor", "Quantidade Teórica Total"]
+    "term",
+    sorted({*";".join(headings[0] for headings in _HEADINGS.values()).split(";"), _REDUCTOR_LABEL, _TOTAL_LABEL}),
 )
 def test_every_heading_of_b3_is_found_in_a_comment(term: str) -> None:
-    assert any(f"({term}" in column["Comment"] for column in [*COLUMNS, *TABLE["PartitionKeys"]])
+    columns = [one for table in TABLES for one in (*table["StorageDescriptor"]["Columns"], *table["PartitionKeys"])]
+    assert any(f"({term}" in column["Comment"] for column in columns)
 
 
 def test_the_table_is_not_projected() -> None:
