@@ -34,14 +34,13 @@ from bovespa.layout import (
 from bovespa.session_state import ALL_SESSIONS, REFINED_BUCKET_ARGUMENT, SESSIONS_ARGUMENT
 from infrastructure.athena import Answer, ask
 from infrastructure.compare import KEYS, Comparison, compare
-from infrastructure.deploy import Stack
 from infrastructure.refine_run import RefineRuns
 from infrastructure.scratch import ScratchLake, ScratchNames
-from infrastructure.told import told
+from infrastructure.stack import Stack
+from infrastructure.steps import Report
+from infrastructure.told import NO_REGION, say, told
 
 TIMEOUT_MIN = 60
-
-Report = Callable[[str], None]
 
 
 class RebuildUnderWay(BovespaError):
@@ -167,7 +166,7 @@ class Rebuild:
         self, session: boto3.Session, *, stack: str, timeout_min: int = TIMEOUT_MIN, report: Report = lambda _line: None
     ) -> None:
         if not session.region_name:
-            raise ConfigurationError("Set AWS_DEFAULT_REGION or give --region.")
+            raise ConfigurationError(NO_REGION)
         outputs = Stack(session.client("cloudformation"), stack, report).required_outputs()
         account = session.client("sts").get_caller_identity()["Account"]
         self._s3, self._glue, self._athena = session.client("s3"), session.client("glue"), session.client("athena")
@@ -354,17 +353,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             boto3.Session(region_name=arguments.region),
             stack=arguments.stack,
             timeout_min=arguments.timeout,
-            report=_say,
+            report=say,
         )
         if not arguments.yes and not _confirmed(rebuild, in_place=arguments.in_place):
-            _say("Nothing was changed.")
+            say("Nothing was changed.")
             return 0
         found = rebuild.in_place() if arguments.in_place else rebuild.aside(keep=arguments.keep)
     except (BovespaError, BotoCoreError, ClientError) as error:
-        _say(told(error))
+        say(told(error))
         return 1
     except KeyboardInterrupt:
-        _say("stopped; the run goes on" if arguments.in_place else "stopped")
+        say("stopped; the run goes on" if arguments.in_place else "stopped")
         return 1
     sys.stdout.write(
         (json.dumps(found.as_json(), ensure_ascii=False) if arguments.json else "\n".join(found.lines())) + "\n"
@@ -375,11 +374,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _confirmed(rebuild: Rebuild, *, in_place: bool) -> bool:
     count = len(rebuild.raw_objects())
     if in_place:
-        _say(f"One run over {count} raw objects replaces what is wrong in the live lake.")
+        say(f"One run over {count} raw objects replaces what is wrong in the live lake.")
     else:
-        _say(f"One run over {count} raw objects writes to {rebuild.names.bucket} and {rebuild.names.database}, which")
-        _say("are made for it and removed afterwards. The live lake stays as it is.")
-    _say("Start? [y/N]")
+        say(f"One run over {count} raw objects writes to {rebuild.names.bucket} and {rebuild.names.database}, which")
+        say("are made for it and removed afterwards. The live lake stays as it is.")
+    say("Start? [y/N]")
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
@@ -391,11 +390,6 @@ def _minutes(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 2880:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of minutes from 1 to 2880")
     return int(text)
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
 
 
 if __name__ == "__main__":

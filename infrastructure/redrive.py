@@ -21,8 +21,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from bovespa.errors import BovespaError, UnexpectedEvent
-from infrastructure.deploy import Stack
-from infrastructure.told import told
+from infrastructure.stack import Stack
+from infrastructure.told import say, told
 
 _HIDDEN_S = 300
 """For how long a message that was received is hidden from others: ten calls of a function that may take 60 s each, and
@@ -160,7 +160,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     outcomes: list[Outcome] = []
     try:
         session = boto3.Session(region_name=arguments.region)
-        outputs = Stack(session.client("cloudformation"), arguments.stack, _say).required_outputs()
+        outputs = Stack(session.client("cloudformation"), arguments.stack, say).required_outputs()
         queue = Redrive(
             session.client("sqs"),
             session.client("lambda", config=_CONFIG),
@@ -173,10 +173,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.write(f"{line}\n")
             sys.stdout.flush()
     except (BovespaError, BotoCoreError, ClientError) as error:
-        _say(told(error))
+        say(told(error))
         return 1
     if not outcomes:
-        _say("No event waits.")
+        say("No event waits.")
     return 1 if any(outcome.status in ("failed", "unreadable") for outcome in outcomes) else 0
 
 
@@ -189,11 +189,6 @@ def _json(outcome: Outcome) -> str:
             "detail": outcome.detail,
         }
     )
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
 
 
 if __name__ == "__main__":

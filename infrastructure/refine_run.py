@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from bovespa.errors import BovespaError
 from bovespa.session_state import QUEUED, UNFINISHED_RUN_STATES
+from infrastructure.steps import Report
 from infrastructure.waiting import polls
 
 _WORD_EVERY_S = 30.0
 _STOP_TIMEOUT_S = 120.0
-
-Report = Callable[[str], None]
 
 
 class RunFailed(BovespaError):

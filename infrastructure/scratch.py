@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from bovespa.errors import ConfigurationError, StorageUnavailable
 from infrastructure.buckets import exists, make_bucket
+from infrastructure.steps import Report
 
 MARK = ("bovespa-scratch", "rebuild")
 """Tag of the bucket and parameter of the database that say: made by a rebuild, holds nothing of worth."""
@@ -28,8 +29,6 @@ _TABLE_INPUT = (
 
 _MAX_ATTEMPTS = 5
 _DELETE_LIMIT = 1000
-
-Report = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)

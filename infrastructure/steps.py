@@ -1,4 +1,4 @@
-"""What the parts of a deployment have in common: the changes they announce, how they wait, how they fail."""
+"""What the operator's commands have in common: steps they report, changes they announce, how they wait, how they fail."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from bovespa.errors import BovespaError
 from infrastructure import waiting
 
 Report = Callable[[str], None]
+"""Receives a line for each step."""
 
 _TIMEOUT_S = 1800.0
 
