@@ -1,4 +1,4 @@
-"""What the operator's commands have in common: steps they report, changes they announce, how they wait, how they fail."""
+"""What the operator's commands share: steps they report, changes they announce, how they wait, how they fail."""
 
 from __future__ import annotations
 
