@@ -190,7 +190,7 @@ class Connected:
         database = self._settings.database
 
         def fetch(days: Sequence[dt.date], report: Callable[[str], None]) -> list[str]:
-            made_by = Import(f"repair-trading-{utc_now():%Y%m%dT%H%M%S-%f}")
+            made_by = Import.at(utc_now(), prefix="repair-trading-")
             return self.trading_days().bring(days, made_by, report)
 
         return Doctor(

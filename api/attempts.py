@@ -19,9 +19,9 @@ _WORTHWHILE_S = 1.0
 class Patience:
     """How long and how often B3 is asked for one session."""
 
-    budget_s: float = 120.0
+    budget_s: float
     """For all attempts and the pauses between them."""
-    attempts: int = 6
+    attempts: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -275,7 +275,7 @@ class Importer:
 def new_import(moment: dt.datetime, files: Iterable[Path]) -> Import:
     """Return an id that no other import has: its time to the microsecond, and a digest of what it was given."""
     digest = hashlib.sha256("\0".join(str(path.resolve()) for path in files).encode("utf-8", "surrogateescape"))
-    return Import(f"{moment.astimezone(dt.UTC):%Y%m%dT%H%M%S-%f}-{digest.hexdigest()[:8]}")
+    return Import.at(moment, suffix=f"-{digest.hexdigest()[:8]}")
 
 
 def batches(items: Iterable[_T], size: int) -> Iterator[list[_T]]:

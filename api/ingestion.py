@@ -82,7 +82,7 @@ class Ingestion:
         ways: Mapping[str, Fetch],
         store: Store,
         *,
-        patience: Patience | None = None,
+        patience: Patience,
         clock_s: Callable[[], float] = time.monotonic,
         pause: Callable[[float], None] = _wait,
         jitter: Callable[[float, float], float] = random.uniform,
@@ -99,7 +99,7 @@ class Ingestion:
         """
         self._ways = ways
         self._store = store
-        self._patience = patience or Patience()
+        self._patience = patience
         self._clock_s = clock_s
         self._pause = pause
         self._jitter = jitter
@@ -155,7 +155,7 @@ class Ingestion:
             fetched.file_name,
             fetched.url,
             fetched.received_at,
-            fetched.way,
+            attempt.way,
             correlation_id=correlation_id(),
         )
         try:
@@ -172,7 +172,7 @@ class Ingestion:
                 self._store.quarantine(fetched.content, error, provenance)
                 quarantined.add(digest)
             raise
-        log.info("proven", extra={"index": index_code, "rows": len(portfolio.holdings), "way": fetched.way})
+        log.info("proven", extra={"index": index_code, "rows": len(portfolio.holdings), "way": attempt.way})
         return _Proven(portfolio, fetched.content, provenance, attempt.number)
 
 

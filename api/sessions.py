@@ -21,9 +21,6 @@ from bovespa.session_state import SessionState, State
 MAX_DAYS = 400
 DEFAULT_DAYS = 30
 
-_ERROR_LENGTH = 1000
-"""A Glue error can be a whole traceback of the JVM."""
-
 
 class States(Protocol):
     """Where the states of sessions are looked up."""
@@ -124,11 +121,5 @@ def _whole(state: SessionState, facts: Mapping[str, str], raw_bucket: str) -> di
     names = ("source_sha256", "view", "received_at", "code_version", "correlation_id")
     answer |= {name: facts[name] for name in names if name in facts}
     if state.run is not None:
-        error = state.run.error
-        answer["run"] = {
-            "id": state.run.run_id,
-            "state": state.run.state,
-            "started_at": state.run.started_at.isoformat(),
-            "error": error if error is None else error[:_ERROR_LENGTH],
-        }
+        answer["run"] = state.run.as_json()
     return answer

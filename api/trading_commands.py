@@ -59,7 +59,7 @@ def ingest_trading_day_command(
         days = list(trading_days(*period))
         if not days:
             raise click.UsageError(f"There is no finished session from {period[0]} to {period[1]}.")
-        made_by = Import(f"trading-{clock().astimezone(dt.UTC):%Y%m%dT%H%M%S-%f}")
+        made_by = Import.at(clock(), prefix="trading-")
         failed: list[bool] = []
         try:
             with correlated(made_by.import_id):

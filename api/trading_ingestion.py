@@ -33,6 +33,7 @@ from bovespa.trading_day import Quote
 
 log = logging.getLogger(__name__)
 
+_WAY = "https"
 _FETCHES_AT_ONCE = 4
 """Each holds a ZIP and the quotes of a day, some megabytes."""
 _FAILURES_IN_A_ROW = 3
@@ -197,7 +198,7 @@ class TradingDayIngestion:
                 fetched.file_name,
                 fetched.url,
                 fetched.received_at,
-                fetched.way,
+                _WAY,
                 import_id=import_id,
                 # An import's own id, so that the days of one have one.
                 correlation_id=import_id or correlation_id(),
@@ -208,7 +209,7 @@ class TradingDayIngestion:
                 self._store.quarantine(source, error, provenance)
                 raise
             stored = self._store.store(day, quotes, source, provenance)
-        log.info("ingested", extra={"session": str(day), "status": stored.status.value, "way": fetched.way})
+        log.info("ingested", extra={"session": str(day), "status": stored.status.value, "way": _WAY})
         return IngestedTradingDay(
             stored,
             records,

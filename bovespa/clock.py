@@ -1,4 +1,4 @@
-"""B3's clock: what day it is in São Paulo, and the last session whose record B3 has written."""
+"""B3's clock: what day it is in São Paulo, how B3 writes a day, and the last session whose record it has written."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from bovespa.errors import ImplausibleSession
 
 PUBLISHED_FROM = dt.time(20)
 """When the record of a day is there, in São Paulo: after the last auction, with an hour or two to spare."""
-
 
 MOST_DAYS_OFF = 10
 """How far the session that B3 shows may be from the day on which it shows it: twice the longest pause that B3 makes."""
@@ -34,6 +33,20 @@ def date_in_sao_paulo(moment: dt.datetime) -> dt.date:
         moment: Aware.
     """
     return moment.astimezone(sao_paulo()).date()
+
+
+def short_date(day: str, month: str, year: str) -> dt.date | None:
+    """Return the date that B3 writes as DD/MM/YY, or None if there is no such day.
+
+    Args:
+        day: Two digits.
+        month: Two digits.
+        year: Its last two digits; B3's portfolios are of this century.
+    """
+    try:
+        return dt.date(2000 + int(year), int(month), int(day))
+    except ValueError:
+        return None
 
 
 def last_finished_session(moment: dt.datetime) -> dt.date:

@@ -21,8 +21,6 @@ class FetchedFile:
     """When the download had ended, UTC."""
     b3_time: dt.datetime | None = None
     """When it was by B3's own clock, aware; None if B3 did not say."""
-    way: str = "browser"
-    """How it was obtained: `browser` or `https`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,4 +34,3 @@ class FetchedTradingDay:
     """The day that was asked for."""
     received_at: dt.datetime
     """When the download had ended, UTC."""
-    way: str = "https"

@@ -447,6 +447,17 @@ class Import:
         return f"{self.NAME_PREFIX}{self.import_id}"
 
     @classmethod
+    def at(cls, moment: dt.datetime, *, prefix: str = "", suffix: str = "") -> Import:
+        """Return one named after when it was made, to the microsecond.
+
+        Args:
+            moment: Aware.
+            prefix: What it is, before its time.
+            suffix: What else tells it from others, after its time.
+        """
+        return cls(f"{prefix}{moment.astimezone(dt.UTC):%Y%m%dT%H%M%S-%f}{suffix}")
+
+    @classmethod
     def parse(cls, text: str) -> Import:
         """Read `import:20250203T120000Z-0f`, as `str` writes it and a run's `--sessions` names it.
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import NoReturn
 
+from bovespa.clock import short_date
 from bovespa.errors import ColumnsChanged, UnreadablePortfolio, UnreconciledPortfolio
 from bovespa.indexes import INDEX_CODES
 from bovespa.layout import INDEX_CODE, TICKER
@@ -133,7 +134,7 @@ def parse_file_name(name: str) -> tuple[str, dt.date] | None:
     match = _FILE_NAME.fullmatch(name)
     if match is None:
         return None
-    session_date = _date(match[2], match[3], match[4])
+    session_date = short_date(match[2], match[3], match[4])
     return None if session_date is None else (match[1], session_date)
 
 
@@ -195,7 +196,7 @@ def _parse_title(line: str) -> tuple[str, dt.date]:
     index_code, day, month, year = match.groups()
     if index_code not in INDEX_CODES:
         _refuse(f"the title names {index_code!r}, which is no known index", 1)
-    session_date = _date(day, month, year)
+    session_date = short_date(day, month, year)
     if session_date is None:
         _refuse(f"the title's date {day}/{month}/{year} does not exist", 1)
     if session_date.weekday() >= 5:
@@ -217,13 +218,6 @@ def _check_title(
     named = parse_file_name(name) if name else None
     if named not in (None, (title_index_code, title_date)):
         _refuse(f"the title names {title_index_code} of {title_date}, but the file is called {name}", 1)
-
-
-def _date(day: str, month: str, year: str) -> dt.date | None:
-    try:
-        return dt.date(2000 + int(year), int(month), int(day))
-    except ValueError:
-        return None
 
 
 def _parse_row(text: str, view: View, number: int) -> Holding:

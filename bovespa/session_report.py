@@ -23,8 +23,6 @@ MAX_MOVES = 10
 
 _PCT = Decimal("0.001")
 _PPM = Decimal("0.000001")
-_ERROR_LENGTH = 1000
-"""A Glue error can be a whole traceback of the JVM."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,14 +191,8 @@ def _run(evidence: Evidence) -> dict[str, Any] | None:
     if run is None:
         return None
     receipt = evidence.receipt or {}
-    return {
-        "id": run.run_id,
-        "state": run.state,
-        "started_at": run.started_at.isoformat(),
-        "error": None if run.error is None else run.error[:_ERROR_LENGTH],
-        # Not the session's own where a later run refined it anew: one over everything, or over a neighbour.
-        "correlation_id": receipt.get("correlation_id"),
-    }
+    # The id is not the session's own where a later run refined it anew: one over everything, or over a neighbour.
+    return {**run.as_json(), "correlation_id": receipt.get("correlation_id")}
 
 
 def _member(row: Holding) -> dict[str, Any]:

@@ -30,6 +30,9 @@ ALL_SESSIONS = "all"
 UNFINISHED_RUN_STATES = frozenset({"STARTING", "RUNNING", "WAITING", "STOPPING"})
 """Glue's words for a run that is at work, or waits for its turn."""
 
+_ERROR_LENGTH = 1000
+"""As much as is told of one; a Glue error can be a whole traceback of the JVM."""
+
 _FAILED_RUN_STATES = frozenset({"FAILED", "TIMEOUT", "STOPPED", "ERROR", "EXPIRED"})
 
 
@@ -86,6 +89,15 @@ class JobRun:
     def has_failed(self) -> bool:
         """Whether it ended without having done everything."""
         return self.state in _FAILED_RUN_STATES
+
+    def as_json(self) -> dict[str, str | None]:
+        """Return what the API and the report tell of it."""
+        return {
+            "id": self.run_id,
+            "state": self.state,
+            "started_at": self.started_at.isoformat(),
+            "error": None if self.error is None else self.error[:_ERROR_LENGTH],
+        }
 
     @property
     def age(self) -> tuple[dt.datetime, dt.datetime]:

@@ -117,7 +117,7 @@ class Doctor:
         broken = sorted(
             {session for one, session in repairable if isinstance(session, Session) and one.cure is Cure.REBUILD}
         )
-        made_by = Import(f"repair-{self._clock().astimezone(dt.UTC):%Y%m%dT%H%M%S-%f}")
+        made_by = Import.at(self._clock(), prefix="repair-")
         for session in broken:
             self._rebuild(session, made_by)
             report(f"{session}: raw object made anew from B3's bytes")

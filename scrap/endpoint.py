@@ -13,6 +13,7 @@ from typing import Any
 
 import requests
 
+from bovespa.clock import short_date
 from bovespa.errors import PageChanged, SourceError, SourceTimeout, SourceUnavailable
 from bovespa.fetched import FetchedFile
 from bovespa.portfolio_csv import file_name
@@ -71,7 +72,6 @@ def fetch_portfolio_over_https(
         session_date,
         received_at=now(),
         b3_time=answer.b3_time,
-        way="https",
     )
 
 
@@ -108,11 +108,9 @@ def _session_date(content: bytes, url: str) -> dt.date:
     match = _DATE.fullmatch(shown)
     if match is None:
         raise PageChanged(f"`header.date` at {url} is {shown[:80]!r}, not like 24/02/25.")
-    day, month, year = map(int, match.groups())
-    try:
-        return dt.date(2000 + year, month, day)
-    except ValueError:
-        raise PageChanged(f"`header.date` at {url} is {shown!r}, which does not exist.") from None
+    if (session_date := short_date(*match.groups())) is None:
+        raise PageChanged(f"`header.date` at {url} is {shown!r}, which does not exist.")
+    return session_date
 
 
 def _decoded(content: bytes, url: str) -> bytes:

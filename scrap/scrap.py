@@ -26,6 +26,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.ui import Select
 
+from bovespa.clock import short_date
 from bovespa.errors import PageChanged, SourceError, SourceTimeout, SourceUnavailable
 from bovespa.fetched import FetchedFile
 from scrap.browser import BROWSER_ERRORS, limit_commands, open_browser, wait_until
@@ -363,13 +364,7 @@ def _ms_since(started_s: float) -> int:
 
 def _heading_date(heading: str) -> dt.date | None:
     match = re.search(r"\b(\d\d)/(\d\d)/(\d\d)\b", heading, re.ASCII)
-    if match is None:
-        return None
-    day, month, year = map(int, match.groups())
-    try:
-        return dt.date(2000 + year, month, day)
-    except ValueError:
-        return None
+    return None if match is None else short_date(*match.groups())
 
 
 def _sizes(folder: Path) -> dict[Path, int]:

@@ -190,7 +190,7 @@ def client(
 def ingesting(fetch: Callable[[str], File], shelf: Shelf | None = None) -> Ingestion:
     """One way, one attempt."""
     ways = {"browser": lambda index_code, _timeout_s: fetch(index_code)}
-    return Ingestion(ways, shelf or Shelf(), patience=Patience(attempts=1))
+    return Ingestion(ways, shelf or Shelf(), patience=Patience(120, 1))
 
 
 def client_of(

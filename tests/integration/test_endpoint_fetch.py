@@ -68,7 +68,6 @@ def test_the_file_is_the_one_that_the_page_gives(stand_in: StandIn) -> None:
         session_date=MONDAY,
         received_at=NOON,
         b3_time=NOON,
-        way="https",
     )
 
 
@@ -185,7 +184,7 @@ def test_every_fault_that_hits_one_request_costs_one_attempt(stand_in: StandIn, 
     shelf = Shelf()
     ways = {"https": lambda index_code, _timeout_s: fetch(stand_in, index_code, timeout_s=1)}
     pauses: list[float] = []
-    ingested = Ingestion(ways, shelf, patience=Patience(attempts=3), pause=pauses.append).run("IBOV")
+    ingested = Ingestion(ways, shelf, patience=Patience(120, 3), pause=pauses.append).run("IBOV")
     refused = fault in ("truncated_csv", "wrong_totals", "date_far_off")
     # The one request that a date far off hits is the data call, so the file names another session than its header.
     assert (ingested.attempts, len(pauses), len(shelf.refused)) == (2, 1, int(refused))

@@ -122,7 +122,6 @@ def test_each_installed_browser_fetches_the_same_file_and_leaves_nothing(stand_i
         session_date=MONDAY,
         received_at=NOON,
         b3_time=NOON,
-        way="browser",
     )
 
     assert installed

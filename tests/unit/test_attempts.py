@@ -30,7 +30,7 @@ from local.synthetic import synthetic_csv
 from tests.api_in_process import MONDAY, NOW, File, Shelf, published
 
 WAYS = ("browser", "https")
-TWO_MINUTES = Patience()
+TWO_MINUTES = Patience(120, 6)
 UNAVAILABLE, SLOW = SourceUnavailable("520"), SourceTimeout("slow")
 CHANGED, NO_BROWSER = PageChanged("no link"), BrowserNotFound("none")
 UNREADABLE, UNRECONCILED = UnreadablePortfolio("half a row", line=3), UnreconciledPortfolio("one too many")
@@ -115,13 +115,13 @@ def test_one_attempt_may_take_the_whole_budget() -> None:
 
 
 def test_no_attempt_begins_when_the_budget_is_spent_but_the_first_always_does() -> None:
-    assert course(UNAVAILABLE, patience=Patience(10)).next(9.5) is None
-    assert course(UNAVAILABLE, patience=Patience(10)).next(8.5) is not None
-    assert course(patience=Patience(0.5)).next(0) is not None
+    assert course(UNAVAILABLE, patience=Patience(10, 6)).next(9.5) is None
+    assert course(UNAVAILABLE, patience=Patience(10, 6)).next(8.5) is not None
+    assert course(patience=Patience(0.5, 6)).next(0) is not None
 
 
 def test_a_pause_takes_at_most_a_quarter_of_what_is_left() -> None:
-    attempt = course(UNREADABLE, patience=Patience(10)).next(6)
+    attempt = course(UNREADABLE, patience=Patience(10, 6)).next(6)
     assert attempt == Attempt(2, "https", 1, 1.5)
 
 
@@ -132,7 +132,7 @@ def test_pauses_are_drawn_between_their_half_and_their_whole() -> None:
         drawn.append((low, high))
         return low
 
-    planned = Course(["https"], Patience(), jitter=jitter)
+    planned = Course(["https"], TWO_MINUTES, jitter=jitter)
     pauses = []
     while (attempt := planned.next(0)) is not None:
         pauses.append(attempt.pause_s)
@@ -189,11 +189,11 @@ class B3:
             answer = self.answers[min(len(self.asked), len(self.answers)) - 1]
             if isinstance(answer, BovespaError):
                 raise answer
-            return dataclasses.replace(answer, way=name)
+            return answer
 
         return fetch
 
-    def ingest(self, shelf: Shelf, patience: Patience | None = None) -> Ingested:
+    def ingest(self, shelf: Shelf, patience: Patience = TWO_MINUTES) -> Ingested:
         ingestion = Ingestion(
             {name: self.way(name) for name in WAYS},
             shelf,
