@@ -52,7 +52,7 @@ sbom: setup ## Write what the API is made of to build/sbom.json, from the pinned
 bench: setup ## Measure latency, throughput and memory on this machine
 	@$(PYTHON) -m benchmarks $(ARGS)
 
-load: setup ## Load the API with many callers and many sessions, and fail if it gives way or keeps something
+load: setup ## Load the API with many callers and many sessions, and fail if calls fail, slow down or leak
 	@$(PYTHON) -m load $(ARGS)
 
 attack: setup ## Attack the API on this machine and fail if anything gets in

@@ -31,7 +31,7 @@ def with_secret(environ: Mapping[str, str], read: Callable[[str], str]) -> Mappi
         return environ
     doubled = [variable for variable in (*_FIELDS.values(), _PREVIOUS_VARIABLE) if environ.get(variable)]
     if doubled:
-        raise ConfigurationError(f"Unset {', '.join(doubled)}, or {SECRET_ID}: one of them is meant to hold.")
+        raise ConfigurationError(f"{', '.join(doubled)} and {SECRET_ID} are set; unset one or the other.")
     try:
         found = json.loads(read(name))
     except ValueError:

@@ -132,7 +132,7 @@ class InvalidPortfolio(InvalidFile):
 
 
 class UnreadablePortfolio(InvalidPortfolio):
-    """A line breaks the format of FACTS: title, heading, row or footer."""
+    """A line breaks the format: title, heading, row or footer."""
 
     code = "portfolio_unreadable"
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+import pyarrow as pa
 
 Columns = tuple[tuple[str, str], ...]
 """Name and Hive type of each column, in order."""
@@ -230,14 +228,10 @@ def spark_ddl(columns: Columns) -> str:
 
 def arrow_schema(columns: Columns) -> pa.Schema:
     """Return *columns* as an Arrow schema, every field nullable as Hive's are."""
-    import pyarrow as pa  # noqa: PLC0415 - the Lambda and the planner need the names, not Arrow
-
     return pa.schema([pa.field(name, _arrow_type(kind)) for name, kind in columns])
 
 
 def _arrow_type(kind: str) -> pa.DataType:
-    import pyarrow as pa  # noqa: PLC0415
-
     decimal = re.fullmatch(r"decimal\((\d+),(\d+)\)", kind)
     if decimal:
         return pa.decimal128(int(decimal[1]), int(decimal[2]))

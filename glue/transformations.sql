@@ -1,4 +1,5 @@
--- Table portfolio (and, compact, holdings), in Spark SQL. The last SELECT is the table: every column, its type, its order.
+-- Table portfolio (and, compact, holdings), in Spark SQL. The last SELECT has the table's own columns, their types and
+-- their order, then two for holdings_traded.sql alone, which adds what trading days say.
 --
 -- Input view
 --   compared : the rows of compared.sql

@@ -128,8 +128,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         default=[],
         type=_parameter,
         metavar="KEY=VALUE",
-        help="of the template (Name, GlueWorkers, IndexCodes, AlarmEmail), may be repeated; the others keep what the "
-        "stack has",
+        help="template parameter (Name, GlueWorkers, IndexCodes, AlarmEmail); may be repeated; those not given keep "
+        "their value",
     )
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--dry-run", action="store_true", help="upload the packages, show the changes, make none")

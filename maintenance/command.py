@@ -34,7 +34,7 @@ def doctor_command(connect: Callable[[], Doctor]) -> click.Command:
         type=click.Choice(INDEX_CODES),
         multiple=True,
         metavar="CODE",
-        help="Index to examine; may be given several times. Every one that is stored by default.",
+        help="Index to examine; may be given several times. Default: every stored one.",
     )
     @click.option("--from", "first", type=_DATE, default=_FIRST, metavar="DATE", help="First session to examine.")
     @click.option("--to", "last", type=_DATE, default=_LAST, metavar="DATE", help="Last session to examine.")
@@ -42,8 +42,8 @@ def doctor_command(connect: Callable[[], Doctor]) -> click.Command:
         "--trading-days",
         "trading_days_wanted",
         is_flag=True,
-        help="Examine trading days also with --index, miss them also where none was ever stored, and compare their "
-        "rows with B3's files, each of which is read.",
+        help="Examine trading days with --index, too; report missing ones even if none was ever stored; compare rows "
+        "with B3's files, each of which is read.",
     )
     @click.option("--repair", is_flag=True, help="Mend what can be mended, wait, and examine again.")
     @click.option("--json", "as_json", is_flag=True, help="Print the findings as one line of JSON.")

@@ -152,7 +152,7 @@ class Doctor:
         sources = [source for facts in inventory.sessions if facts.session == session for source in facts.sources]
         best = best_source(session, sources)
         if best is None:
-            raise StorageUnavailable(f"The bytes of {session} are gone since they were seen. Look again.")
+            raise StorageUnavailable(f"The bytes of {session} are gone since they were seen. Run the doctor again.")
         source, portfolio = best
         # As an import's, so that its arrival starts no run of its own: the repair starts one for all.
         provenance = Provenance(

@@ -92,7 +92,7 @@ class RawStore:
         body = to_parquet_bytes(portfolio_table(portfolio, facts))
         if not self._objects.put_if_still(session.raw_key, body, facts, stored, followed_by(provenance)):
             raise StorageUnavailable(
-                f"Another writer changed {self._objects.uri(session.raw_key)} meanwhile. Look again."
+                f"Another writer changed {self._objects.uri(session.raw_key)} meanwhile. Run the doctor again."
             )
         log.info("rebuilt session", extra={"key": session.raw_key, "rows": len(portfolio.holdings)})
 

@@ -82,8 +82,6 @@ def test_the_table_of_settings_has_every_setting_with_its_default(name: str) -> 
             if field.default == ""
             else f"`{field.default:g}`"
             if isinstance(field.default, float)
-            else ""
-            if field.default == ""
             else f"`{field.default}`"
         )
         for field in dataclasses.fields(Settings)
@@ -173,7 +171,11 @@ def test_the_architecture_is_one_page() -> None:
 
 def changes() -> dict[str, tuple[str, str]]:
     """What there is to change: where to go, and what tells whoever forgot a part."""
-    (rows,) = (rows for rows in markdown.tables(TEXTS["docs/architecture.md"]) if rows[0] == ["To", "Go to", "Told by"])
+    (rows,) = (
+        rows
+        for rows in markdown.tables(TEXTS["docs/architecture.md"])
+        if rows[0] == ["To", "Go to", "Fails if forgotten"]
+    )
     return {to: (where, told_by) for to, where, told_by in rows[1:]}
 
 
