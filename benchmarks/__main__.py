@@ -158,7 +158,7 @@ def measure(only: Collection[str], arguments: argparse.Namespace, progress: Prog
     if "cotahist" in only:
         figures["cotahist"] = cotahist.measure(arguments.times, progress)
     if "walls" in only:
-        figures["walls"] = walls.measure(progress)
+        figures["walls"] = walls.measure(arguments.times, progress)
     return figures
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from sqlglot import exp
 
-from benchmarks import charts, growth, latency, merging, queries, refining
+from benchmarks import charts, growth, latency, merging, queries, refining, walls
 from benchmarks.__main__ import main
 from benchmarks.exchange import of_portfolio
 from benchmarks.memory import peak_memory_until_end_mb
@@ -26,6 +26,7 @@ from benchmarks.walls import CommandFailed, wall_s
 from benchmarks.way_loop import PARTITION_KEYS
 from glue.schema import PARTITION_COLUMNS
 from local.athena_server.parser import parse_query
+from local.console import Progress
 from local.request_log import logged
 
 LINES = """\
@@ -362,3 +363,21 @@ def test_a_command_is_timed_without_the_arguments_of_the_make_around_it(
     assert 0.3 < wall_s("demo", tmp_path) < 10
     with pytest.raises(CommandFailed, match="it broke"):
         wall_s("broken", tmp_path)
+
+
+def test_the_commands_take_turns(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_text("demo test:\n\t@echo $@ >> called\n", encoding="utf-8")
+    taken_s = walls.measure(2, Progress(), tmp_path)
+    assert (tmp_path / "called").read_text(encoding="utf-8").split() == ["demo", "test", "demo", "test"]
+    assert {name: len(each) for name, each in taken_s.items()} == {"make demo": 2, "make test": 2}
+
+
+@pytest.mark.parametrize(("middle_s", "status"), [(359.0, 0), (361.0, 1)])
+def test_the_median_of_make_test_is_judged(
+    middle_s: float, status: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "figures.json"
+    walls_s = {"make demo": [13.0], "make test": [900.0, middle_s, 300.0]}
+    path.write_text(json.dumps({"machine": "", "command": "", "walls": walls_s}), encoding="utf-8")
+    assert main(["--figures", str(path), "--charts", str(tmp_path)]) == status
+    assert f"{middle_s:.1f}" in capsys.readouterr().out
