@@ -55,6 +55,21 @@ def test_every_alarm_tells_somebody(name: str) -> None:
     assert ALARMS[name]["Period"] * ALARMS[name]["EvaluationPeriods"] <= 86400
 
 
+def test_each_evening_without_its_session_is_told_anew() -> None:
+    """An alarm acts when its state changes, and between two looks there is no number."""
+    alarm = ALARMS["SessionMissing"]
+    assert (alarm["TreatMissingData"], alarm["Period"] * alarm["EvaluationPeriods"]) == ("notBreaching", 300)
+    # That minutes later there is no number says nothing good.
+    assert "OKActions" not in alarm
+
+
+def test_a_silent_watch_is_told_within_hours_of_a_day() -> None:
+    """Where data are missing, CloudWatch takes up points from some periods before those that it evaluates."""
+    alarm = ALARMS["WatchSilent"]
+    assert (alarm["TreatMissingData"], alarm["Threshold"], alarm["DatapointsToAlarm"]) == ("breaching", 1, 24)
+    assert (alarm["Period"], alarm["EvaluationPeriods"]) == (3600, 24)
+
+
 def test_the_address_is_told_if_there_is_one() -> None:
     (subscription,) = of_type("AWS::SNS::Subscription").values()
     assert subscription == {"TopicArn": TOPIC, "Protocol": "email", "Endpoint": {"Ref": "AlarmEmail"}}

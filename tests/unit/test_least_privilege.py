@@ -26,13 +26,15 @@ CODE = {
 """Who runs which sources."""
 
 BY_THE_SERVICE = {
-    "StartRefineRole": {"logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage", "s3:GetObjectVersion"},
+    "StartRefineRole": {
+        *("logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage", "s3:GetObjectVersion", "s3:ListBucket"),
+    },
     "WatchRole": {"logs:CreateLogStream", "logs:PutLogEvents"},
     "RefineRole": {"logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"},
     "ApiAccess": set[str](),
 }
-"""What no line of ours calls: Lambda and Glue write the logs and keep the failed event, and a HEAD of one version is
-another action than one of the newest."""
+"""What no line of ours calls: Lambda and Glue write the logs and keep the failed event, a HEAD of one version is
+another action than one of the newest, and that it is gone S3 tells only those who may list."""
 
 ACTIONS = {
     ("s3", "HeadBucket"): "s3:ListBucket",
