@@ -128,11 +128,6 @@ ALLOWED: list[tuple[str, str, Call]] = [
     ("AnalystAccess", "chooses a workgroup", call("athena", "list_work_groups")),
     ("AnalystAccess", "chooses a catalog", call("athena", "list_data_catalogs")),
     ("AnalystAccess", "sees the databases", glue("get_databases")),
-    (
-        "AnalystAccess",
-        "sees the tables",
-        call("athena", "list_table_metadata", CatalogName="AwsDataCatalog", DatabaseName="bovespa"),
-    ),
     ("AnalystAccess", "lists refined", s3("list_objects_v2", REFINED, Prefix="portfolio/")),
     (
         "AnalystAccess",

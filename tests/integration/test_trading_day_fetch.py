@@ -62,7 +62,7 @@ def test_a_day_is_downloaded_as_b3_has_it(stand_in: StandIn) -> None:
     fetched = fetch(stand_in)
     assert fetched.file_name == "COTAHIST_D20022025.ZIP"
     assert fetched.url == f"{stand_in.url}/InstDados/SerHist/COTAHIST_D20022025.ZIP"
-    assert (fetched.session_date, fetched.received_at, fetched.way) == (DAY, NOW, "https")
+    assert (fetched.session_date, fetched.received_at) == (DAY, NOW)
     assert quotes_of(fetched) == synthetic_quotes(DAY)
     assert stand_in.requests == [PATH]
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import io
 import logging
 import statistics
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -71,9 +73,26 @@ def codes(answers: list[TestResponse]) -> list[str]:
     return [answer.get_json().get("code", "ok") for answer in answers]
 
 
+def in_one_minute(test: Callable[..., None]) -> Callable[..., None]:
+    """Do *test* once more if it failed while a minute of the clock turned, where the limiter lets one more through."""
+
+    @functools.wraps(test)
+    def done() -> None:
+        minute = time.time() // 60
+        try:
+            test()
+        except AssertionError:
+            if time.time() // 60 == minute:
+                raise
+            test()
+
+    return done
+
+
 # --- how often
 
 
+@in_one_minute
 def test_logins_of_one_address_are_limited_and_those_of_another_are_not():
     client = api(logins_per_minute=3)
     answers = [log_in(client) for _ in range(4)]
@@ -83,6 +102,7 @@ def test_logins_of_one_address_are_limited_and_those_of_another_are_not():
     assert log_in(client, address=ELSEWHERE).status_code == 200
 
 
+@in_one_minute
 def test_both_fetches_share_one_limit_and_other_routes_are_not_held_to_it():
     client = api(fetches_per_minute=2)
     paths = ("/bovespaDay", "/tradingDay?date=2025-02-20", "/bovespaDay", "/tradingDay?date=2025-02-20")
@@ -90,6 +110,7 @@ def test_both_fetches_share_one_limit_and_other_routes_are_not_held_to_it():
     assert client.get("/sessions", headers=bearer()).status_code == 200
 
 
+@in_one_minute
 def test_every_route_counts_for_the_general_limit_and_bad_tokens_too():
     client = api(requests_per_minute=4)
     answers = [
@@ -102,6 +123,7 @@ def test_every_route_counts_for_the_general_limit_and_bad_tokens_too():
     assert [answer.status_code for answer in answers] == [200, 200, 401, 200, 429]
 
 
+@in_one_minute
 def test_what_no_route_takes_is_limited_too_and_takes_nothing_from_the_routes():
     client = api(requests_per_minute=3)
     answers = [client.open(path, method=method) for path, method in [("/x", "GET"), ("/health", "PUT")] * 2]
@@ -129,12 +151,14 @@ def test_a_client_is_an_address_or_a_subscribers_network(text: str | None, expec
 # --- who is believed about the address
 
 
+@in_one_minute
 def test_without_a_trusted_proxy_nobody_can_pretend_to_be_elsewhere():
     client = api(logins_per_minute=1)
     assert log_in(client, **{"X-Forwarded-For": "203.0.113.1"}).status_code == 200
     assert log_in(client, **{"X-Forwarded-For": "203.0.113.2"}).status_code == 429
 
 
+@in_one_minute
 def test_behind_one_proxy_the_address_that_it_saw_counts_and_not_what_the_client_wrote():
     client = api(logins_per_minute=1, trusted_proxies=1)
     assert log_in(client, **{"X-Forwarded-For": "203.0.113.1"}).status_code == 200
