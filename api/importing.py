@@ -77,9 +77,9 @@ class ImportReport:
     refused: tuple[Refused, ...]
     """Files of which nothing was put."""
     sessions: tuple[Session, ...]
-    """The sessions that were put, each once, in order."""
+    """The sessions that were put, or may have been when the bucket failed, each once, in order."""
     trading_days: tuple[TradingDay, ...]
-    """The trading days that were put, each once, in order."""
+    """The same of trading days."""
     replaced: tuple[Session | TradingDay, ...]
     """Those of them of which something else was stored, by an earlier file of this import or before it, in order."""
     manifest_uri: str | None
@@ -118,6 +118,8 @@ class ImportLog:
     refused: list[Refused] = field(default_factory=list)
     sessions: list[StoredSession] = field(default_factory=list)
     trading_days: list[StoredTradingDay] = field(default_factory=list)
+    in_doubt: list[Session | TradingDay] = field(default_factory=list)
+    """Of which the bucket did not say whether it has them. If it has, nobody else starts a run over them."""
 
     def run(
         self,
@@ -140,8 +142,10 @@ class ImportLog:
             interrupted_by = str(error)
         finally:
             # Also when the operator stops the import: what it stored shall not wait for somebody to notice.
-            sessions = tuple(sorted({one.session for one in self.sessions if one.status is StoreStatus.STORED}))
-            days = tuple(sorted({one.session for one in self.trading_days if one.status is StoreStatus.STORED}))
+            put = {one.session for one in self.sessions if one.status is StoreStatus.STORED}
+            put_days = {one.session for one in self.trading_days if one.status is StoreStatus.STORED}
+            sessions = tuple(sorted(put.union(one for one in self.in_doubt if isinstance(one, Session))))
+            days = tuple(sorted(put_days.union(one for one in self.in_doubt if isinstance(one, TradingDay))))
             if sessions or days:
                 try:
                     manifest_uri = announce(ImportManifest(self.made_by, sessions, clock(), trading_days=days))
@@ -231,9 +235,7 @@ class Importer:
                         else:
                             groups[Session(parsed.portfolio.index_code, parsed.portfolio.session_date)].append(parsed)
                     # The files of one session go one after the other: their order decides which one holds.
-                    futures = [
-                        writers.submit(self._put, group, made_by, imported.sessions) for group in groups.values()
-                    ]
+                    futures = [writers.submit(self._put, session, group, imported) for session, group in groups.items()]
                     for future, group in zip(futures, groups.values(), strict=True):
                         future.result()
                         advance(len(group))
@@ -254,10 +256,14 @@ class Importer:
                 kept = self._store.quarantine(content, error, self._provenance(path, None, made_by))
             return Refused(path, error.code, str(error), kept)
 
-    def _put(self, group: Iterable[_ParsedFile], made_by: Import, stored: list[StoredSession]) -> None:
+    def _put(self, session: Session, group: Iterable[_ParsedFile], imported: ImportLog) -> None:
         for file in group:
-            provenance = self._provenance(file.path, file.portfolio.index_code, made_by)
-            stored.append(self._store.store(file.portfolio, file.content, provenance))
+            provenance = self._provenance(file.path, session.index_code, imported.made_by)
+            try:
+                imported.sessions.append(self._store.store(file.portfolio, file.content, provenance))
+            except StorageUnavailable:
+                imported.in_doubt.append(session)
+                raise
 
     def _provenance(self, path: Path, index_code: str | None, made_by: Import) -> Provenance:
         named = parse_file_name(path.name)

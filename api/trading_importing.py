@@ -13,7 +13,7 @@ from api.importing import WAY, ImportLog, ImportReport, Refused, batches
 from api.trading_files import DaySpool, parse_file_name
 from api.trading_ingestion import TradingDayStore
 from bovespa.correlation import follow
-from bovespa.errors import InvalidTradingDay, UnreadableTradingDay
+from bovespa.errors import InvalidTradingDay, StorageUnavailable, UnreadableTradingDay
 from bovespa.layout import Import, TradingDay
 from bovespa.records import Provenance
 from bovespa.source_files import SourceFile
@@ -105,9 +105,13 @@ class TradingImporter:
         def store(day: dt.date) -> None:
             quotes = list(spool.quotes(day))
             # Noted by who stores it: whoever waits for that may be told to stop, and what was stored is announced.
-            imported.trading_days.append(
-                self._store.store(TradingDay(day), quotes, source, provenance, year=spool.year)
-            )
+            try:
+                imported.trading_days.append(
+                    self._store.store(TradingDay(day), quotes, source, provenance, year=spool.year)
+                )
+            except StorageUnavailable:
+                imported.in_doubt.append(TradingDay(day))
+                raise
 
         first, *others = spool.days
         # Alone, because it is the one that keeps the file.

@@ -149,7 +149,11 @@ class TradingDayIngestion:
                 except BovespaError as error:
                     yield day, error
                     silent = silent + 1 if isinstance(error, SourceUnavailable | SourceTimeout) else 0
-                    if silent == _FAILURES_IN_A_ROW or isinstance(error, StorageUnavailable):
+                    if isinstance(error, StorageUnavailable):
+                        # It may be stored all the same, and then nobody else starts a run over it.
+                        put.append(TradingDay(day))
+                        return
+                    if silent == _FAILURES_IN_A_ROW:
                         return
                     continue
                 silent = 0

@@ -22,11 +22,13 @@ from bovespa.layout import (
     PORTFOLIO_PREFIX,
     RECEIPTS_PREFIX,
     TRADING_RECEIPTS_PREFIX,
+    TRADING_TABLE,
     CompactYear,
     Receipt,
     Session,
     TradingDay,
     TradingReceipt,
+    compact_prefix,
     index_of_folder,
     raw_index_prefix,
 )
@@ -117,7 +119,7 @@ def _versions(
 
 
 def stored_index_codes(client: Any, bucket: str) -> list[str]:
-    """Return the indexes of which the raw bucket holds sessions, or anything beside them."""
+    """Return the indexes of which *bucket*, raw or refined, holds sessions, or anything beside them."""
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PORTFOLIO_PREFIX, Delimiter="/")
     found = (index_of_folder(folder["Prefix"]) for page in pages for folder in page.get("CommonPrefixes", ()))
     return [index_code for index_code in found if index_code is not None]
@@ -143,6 +145,26 @@ def every_receipted_trading_day(client: Any, bucket: str) -> Iterator[TradingDay
     """Yield every trading day of which the refined bucket has a receipt."""
     keys = (item.key for item in list_objects(client, bucket, TRADING_RECEIPTS_PREFIX))
     return (receipt.day for receipt in _ours(keys, TradingReceipt.from_key))
+
+
+def every_refined_session(client: Any, bucket: str) -> Iterator[Session]:
+    """Yield every session of which the refined bucket holds tickers."""
+    for index_code in stored_index_codes(client, bucket):
+        pages = client.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket, Prefix=raw_index_prefix(index_code), Delimiter="/"
+        )
+        folders = (folder["Prefix"] for page in pages for folder in page.get("CommonPrefixes", ()))
+        yield from _ours(folders, Session.of_refined_folder)
+
+
+def every_refined_trading_day(client: Any, bucket: str) -> Iterator[TradingDay]:
+    """Yield every trading day of which the refined bucket holds rows of its own."""
+
+    def day_of(key: str) -> TradingDay:
+        return TradingDay(CompactYear.of_key(TRADING_TABLE, None, key).session_date(key))
+
+    keys = (item.key for item in list_objects(client, bucket, compact_prefix(TRADING_TABLE, None)))
+    return _ours(keys, day_of)
 
 
 def _ours(keys: Iterable[str], from_key: Callable[[str], _T]) -> Iterator[_T]:

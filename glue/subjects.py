@@ -19,6 +19,8 @@ from glue.lake import (
     every_raw_trading_day,
     every_receipted_session,
     every_receipted_trading_day,
+    every_refined_session,
+    every_refined_trading_day,
     raw_trading_versions,
     raw_versions,
     stored_index_codes,
@@ -55,7 +57,8 @@ def parse_subjects(text: str) -> Named:
 def subjects_of(named: Named, s3: Any, *, raw_bucket: str, refined_bucket: str) -> Subjects:
     """Return the sessions and trading days that *named* stands for, as of now.
 
-    Everything is what is stored, and what has a receipt though it is not stored any more and must be withdrawn.
+    Everything is what is stored, and what is not stored any more and must be withdrawn: what has a receipt, and what
+    has rows, for a run that withdraws begins with the receipts and may not come to its end.
     """
     if isinstance(named, Subjects):
         return named
@@ -66,8 +69,10 @@ def subjects_of(named: Named, s3: Any, *, raw_bucket: str, refined_bucket: str) 
         [
             *every_raw_session(s3, raw_bucket),
             *every_receipted_session(s3, refined_bucket),
+            *every_refined_session(s3, refined_bucket),
             *every_raw_trading_day(s3, raw_bucket),
             *every_receipted_trading_day(s3, refined_bucket),
+            *every_refined_trading_day(s3, refined_bucket),
         ]
     )
 

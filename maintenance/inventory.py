@@ -25,7 +25,7 @@ from bovespa.layout import (
 )
 from bovespa.session_state import JobRun, RawObject
 from maintenance.checks import Inventory, Quarantined, Raw, SessionFacts, Source
-from maintenance.listing import PORTFOLIO_SUFFIXES, read_bodies, refused_files
+from maintenance.listing import PORTFOLIO_SUFFIXES, read_bodies, refused_files, unexplained_files
 from maintenance.trading import quarantined
 from maintenance.year_reader import YearReader
 from maintenance.years import YearFacts
@@ -210,6 +210,7 @@ class InventoryReader:
             # A file that says no index concerns every one of them.
             if found.index_code in ("", index_code):
                 yield found
+        yield from (quarantined(key, None) for key in unexplained_files(keys, PORTFOLIO_SUFFIXES))
 
     def first_stored(self, index_code: str) -> dt.date | None:
         """Return the date of the first raw session of one index, None if there is none.

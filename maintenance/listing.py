@@ -59,3 +59,15 @@ def refused_files(keys: Collection[str], suffixes: Collection[str]) -> dict[str,
             if file.endswith(tuple(suffixes)):
                 found[key] = file
     return dict(sorted(found.items()))
+
+
+def unexplained_files(keys: Collection[str], suffixes: Collection[str]) -> list[str]:
+    """Return the refused files of one dataset that have no reason beside them: it comes second, and may not have come.
+
+    Args:
+        keys: Everything in quarantine.
+        suffixes: What the files of the dataset end with.
+    """
+    known = {*keys}
+    stems = ((key, key.removesuffix(suffix)) for key in known for suffix in suffixes if key.endswith(suffix))
+    return sorted(key for key, stem in stems if f"{stem}.json" not in known)

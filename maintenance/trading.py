@@ -6,6 +6,7 @@ import datetime as dt
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from bovespa.calendar import trading_days
@@ -116,18 +117,22 @@ def tally_of_raw(content: bytes, day: TradingDay) -> RowTally:
     return tally(read_trading_day(content, day))
 
 
-def quarantined(key: str, reason: bytes) -> Quarantined:
+def quarantined(key: str, reason: bytes | None) -> Quarantined:
     """Return what is known of a refused file.
 
     Args:
         key: Of the file.
-        reason: The object beside it that says why.
+        reason: The object beside it that says why; None if there is none.
     """
+    # The name of the file is the digest of its bytes.
+    unexplained = Quarantined(key, "", "", "its reason cannot be read", PurePosixPath(key).stem)
+    if reason is None:
+        return unexplained
     try:
         found: Mapping[str, Any] = json.loads(reason)
         return Quarantined(key, found["index_code"], found["file_name"], found["reason"], found["sha256"])
     except (ValueError, KeyError, TypeError):
-        return Quarantined(key, "", "", "its reason cannot be read", "")
+        return unexplained
 
 
 def check_trading_days(

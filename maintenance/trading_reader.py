@@ -29,7 +29,7 @@ from bovespa.layout import (
 )
 from bovespa.session_state import RawObject
 from maintenance.checks import Quarantined
-from maintenance.listing import TRADING_SUFFIXES, read_bodies, refused_files
+from maintenance.listing import TRADING_SUFFIXES, read_bodies, refused_files, unexplained_files
 from maintenance.trading import (
     RawTradingDay,
     RowTally,
@@ -198,6 +198,7 @@ class TradingReader:
         files = refused_files(keys, TRADING_SUFFIXES)
         for reason_key, reason in read_bodies(self._s3, self._raw_bucket, files):
             yield quarantined(files[reason_key], reason)
+        yield from (quarantined(key, None) for key in unexplained_files(keys, TRADING_SUFFIXES))
 
 
 def _tallies_of_file(file: BinaryIO, day: TradingDay | None) -> dict[TradingDay, RowTally]:

@@ -44,6 +44,7 @@ class RawStore:
         published = self._objects.publish(
             Publication(
                 session.raw_key,
+                source_key,
                 digest,
                 keep_source=lambda: self._objects.put_once(source_key, content, _SUFFIX),
                 is_news=lambda stored: _replaces(portfolio, session, stored),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import logging
 import threading
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 _ATTEMPTS = 3
 _UNDER_WAY_S = 1.0
 """Until an object that another writer is putting is tried again."""
+_TICK_S = 1.0
+"""S3 tells when an object came in whole seconds."""
 _PARQUET_TYPE = "application/vnd.apache.parquet"
 MEDIA_TYPES = {
     ".csv": "text/csv; charset=iso-8859-1",
@@ -39,6 +42,8 @@ class Head:
 
     etag: str
     metadata: Mapping[str, str]
+    modified_at: dt.datetime
+    """By S3's clock, in whole seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +54,10 @@ class Publication:
     """
 
     key: str
+    source_key: str
+    """Where the bytes are kept that it is made from."""
     sha256: str
-    """Digest of the bytes that it is made from."""
+    """Digest of those bytes."""
     keep_source: Callable[[], bool]
     """Puts those bytes, unless they are there; returns whether it did."""
     is_news: Callable[[bytes], bool]
@@ -63,7 +70,7 @@ class Publication:
     trusts_metadata: bool = True
     """Whether an object whose metadata names the same bytes is taken for what these bytes give, unread."""
     renew_source: Callable[[], None] | None = None
-    """Puts bytes that were there already once more, where they become what is published: then they arrived last."""
+    """Puts the bytes once more, where they become what is published and are not the last to have arrived."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +113,8 @@ class RawObjects:
             body = None if stored is None else self._body_if_still(wanted.key, stored)
             if body is not None and not wanted.is_news(body):
                 return Published(StoreStatus.UNCHANGED)
-            if not is_new and wanted.renew_source is not None:
-                wanted.renew_source()
+            if wanted.renew_source is not None:
+                self._let_arrive_last(wanted.source_key, wanted.renew_source, stored, is_new=is_new)
             # Where the body was gone since, this does not hold either.
             made = _MAKER.submit(wanted.body).result()
             if self.put_if_still(wanted.key, made, wanted.facts, stored, wanted.correlation_id):
@@ -182,7 +189,7 @@ class RawObjects:
                 if is_missing(error):
                     return None
                 raise
-        return Head(found["ETag"], found["Metadata"])
+        return Head(found["ETag"], found["Metadata"], found["LastModified"])
 
     def put_once(self, key: str, body: bytes | BinaryIO, suffix: str) -> bool:
         """Put a file of B3 whose key has its digest: what stands there already is the same.
@@ -259,6 +266,25 @@ class RawObjects:
     def uri(self, key: str) -> str:
         """Return the address of an object."""
         return f"s3://{self._bucket}/{key}"
+
+    def _let_arrive_last(
+        self, source_key: str, renew: Callable[[], None], stored: Head | None, *, is_new: bool
+    ) -> None:
+        """Put a source once more unless it came after the object that is to be replaced: the later one holds for ever.
+
+        Of two that came in one second nobody can tell which was the later one.
+        """
+        if not is_new:
+            renew()
+        if stored is None:
+            return
+        pause = threading.Event()
+        for _ in range(_ATTEMPTS):
+            source = self.head(source_key)
+            if source is not None and source.modified_at > stored.modified_at:
+                return
+            pause.wait(_TICK_S)
+            renew()
 
     def _body_if_still(self, key: str, stored: Head) -> bytes | None:
         """The content of an object that is still *stored*, None if another writer was there since."""

@@ -55,6 +55,7 @@ class TradingStore:
         published = self._objects.publish(
             Publication(
                 day.raw_key,
+                key,
                 source.sha256,
                 keep_source=lambda: self._keep(key, source),
                 is_news=lambda stored: _replaces(quotes, day, stored),

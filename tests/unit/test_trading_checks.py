@@ -16,7 +16,7 @@ from local.synthetic_trading import synthetic_quotes
 from maintenance.checks import Quarantined
 from maintenance.command import _table
 from maintenance.findings import Cure, Finding, Kind
-from maintenance.listing import PORTFOLIO_SUFFIXES, TRADING_SUFFIXES, refused_files
+from maintenance.listing import PORTFOLIO_SUFFIXES, TRADING_SUFFIXES, refused_files, unexplained_files
 from maintenance.trading import (
     RawTradingDay,
     TradingDayFacts,
@@ -221,6 +221,14 @@ def test_a_reason_that_cannot_be_read_is_told_as_such() -> None:
     reason = {"index_code": "", "file_name": "x.zip", "reason": "broken", "sha256": "cd"}
     assert quarantined("k", json.dumps(reason).encode()) == Quarantined("k", "", "x.zip", "broken", "cd")
     assert quarantined("k", b"{").reason == "its reason cannot be read"
+
+
+def test_a_refused_file_whose_reason_was_never_put_is_found_all_the_same() -> None:
+    keys = ["q/1/a.csv", "q/1/a.json", "q/1/b.csv", "q/2/c.txt", "q/2/d.zip", "q/2/d.json"]
+    assert unexplained_files(keys, PORTFOLIO_SUFFIXES) == ["q/1/b.csv"]
+    assert unexplained_files(keys, TRADING_SUFFIXES) == ["q/2/c.txt"]
+    # By its name it is known whether its bytes were stored since.
+    assert quarantined("q/1/b.csv", None) == Quarantined("q/1/b.csv", "", "", "its reason cannot be read", "b")
 
 
 def test_the_table_names_trading_days_as_a_run_does() -> None:

@@ -231,6 +231,17 @@ def test_days_that_are_stored_are_announced_when_the_caller_stops() -> None:
     assert shelf.manifests == [ImportManifest(Import("0f"), (), NOW, trading_days=(TradingDay(days[0]),))]
 
 
+def test_a_day_of_which_the_bucket_did_not_say_whether_it_has_it_is_announced_and_ends_the_period() -> None:
+    shelf = Failing(1)
+    days = [dt.date(2025, 2, 18), dt.date(2025, 2, 19), THURSDAY]
+    outcomes = list(trading_days(shelf=shelf).run_many(days, Import("0f")))
+    assert [(day, isinstance(outcome, StorageUnavailable)) for day, outcome in outcomes] == [
+        (days[0], False),
+        (days[1], True),
+    ]
+    assert [manifest.trading_days for manifest in shelf.manifests] == [tuple(map(TradingDay, days[:2]))]
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -275,13 +286,15 @@ class Failing(TradingShelf):
         return super().store(*arguments, **more)
 
 
-def test_when_the_bucket_fails_what_was_stored_is_announced(tmp_path: Path) -> None:
+def test_when_the_bucket_fails_what_was_stored_or_may_have_been_is_announced(tmp_path: Path) -> None:
     files = [daily(tmp_path, day) for day in calendar_days(dt.date(2025, 2, 17), THURSDAY)]
     shelf = Failing(2)
     report = TradingImporter(shelf, clock=lambda: NOW).run(files, Import("0f"))
     assert (report.files, report.stored, report.interrupted_by) == (4, 2, "the bucket is away")
     (manifest,) = shelf.manifests
-    assert manifest.trading_days == report.trading_days == tuple(map(TradingDay, sorted(shelf.stored)))
+    # The third one is in doubt, and the fourth was not reached.
+    in_doubt = dt.date(2025, 2, 19)
+    assert manifest.trading_days == report.trading_days == tuple(map(TradingDay, [*sorted(shelf.stored), in_doubt]))
 
 
 def test_progress_adds_up_to_the_bytes_of_all_files(tmp_path: Path) -> None:
