@@ -2,7 +2,8 @@
 
 Each length of history has a cloud of its own, in which the same happens: 25 raw sessions are stored and refined by one
 run; what older sessions there are is put before them; one more session is refined, which is not counted; then those
-that are measured. So the JVM is of the same age in each, and the sessions that are measured are the same.
+that are measured. So the JVM is of the same age in each, and the sessions that are measured are the same. All clouds
+are there at once, and their new sessions take turns: a machine's speed can change by a third within a minute.
 
 Of the older sessions, everything stands there that the job would have left of them (`benchmarks.seeded_history`): B3's
 bytes and a raw Parquet each, ninety objects and ninety partitions of `portfolio`, three compact objects, a receipt.
@@ -13,11 +14,12 @@ many as after so many runs. A past year of the compact tables is as single runs 
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -64,16 +66,19 @@ class Growth:
 
 
 def measure(times: int, lengths: Sequence[int], progress: Progress) -> list[dict[str, Any]]:
-    """Measure *times* new sessions after each of *lengths* stored ones, the shortest history first."""
-    found = []
-    for stored in sorted(set(lengths)):
-        one = _after(stored, times)
-        progress.say(
-            f"{times} new sessions after {stored}: {statistics.median(one.seconds):.2f} s each "
-            f"({stored - FEW} older ones put there in {one.seed_s:.0f} s)"
-        )
-        found.append(asdict(one))
-    return found
+    """Measure *times* new sessions after each of *lengths* stored ones; the figures begin with the shortest."""
+    with contextlib.ExitStack() as clouds:
+        histories = []
+        for stored in sorted(set(lengths)):
+            histories.append(clouds.enter_context(_history(stored, times)))
+            progress.say(f"{stored} sessions stored, {stored - FEW} of them put there in {histories[-1].seed_s:.0f} s")
+        for number in range(1, times + 1):
+            # Forth and back, so that none is always the first.
+            for history in histories if number % 2 else reversed(histories):
+                history.one_more()
+            taken = ", ".join(f"{history.seconds[-1]:.2f}" for history in histories)
+            progress.say(f"new session {number} of {times}: {taken} s")
+        return [asdict(history.growth()) for history in histories]
 
 
 def targets(figures: list[dict[str, Any]]) -> list[Target]:
@@ -109,7 +114,9 @@ def _read(figures: list[dict[str, Any]]) -> list[Growth]:
     return [Growth(**one) for one in figures]
 
 
-def _after(stored: int, times: int) -> Growth:
+@contextlib.contextmanager
+def _history(stored: int, times: int) -> Iterator[_History]:
+    """A cloud in which *stored* sessions are, and *times* new ones can be measured."""
     with tempfile.TemporaryDirectory(prefix="bovespa-bench-") as folder:
         log = Path(folder) / "requests"
         with running_cloud(requests_log=log, seeding=True) as cloud, no_events(cloud):
@@ -120,22 +127,40 @@ def _after(stored: int, times: int) -> Growth:
             if stored > FEW:
                 seed_history(cloud, trading_days_before(refined[0], stored - FEW), like=refined[0])
             seed_s = time.perf_counter() - started_s
-            uncounted, *new = trading_days_after(LAST_OF_FEW, times + 1)
+            history = _History(cloud, log, stored, seed_s, trading_days_after(LAST_OF_FEW, times + 1))
             # The first small run after a large one finds a full heap, and makes its classes.
-            _one_more(cloud, log, uncounted)
-            measured = [_one_more(cloud, log, day) for day in new]
-            return Growth(
-                stored,
-                [seconds for seconds, _ in measured],
-                [requests for _, requests in measured],
-                seed_s,
-                peak_memory_mb(cloud.process.pid),
-            )
+            history.one_more()
+            history.forget()
+            yield history
 
 
-def _one_more(cloud: Cloud, log: Path, day: dt.date) -> tuple[float, dict[str, int]]:
-    """Store and refine one more session; return the seconds and the requests of the run."""
-    store_raw(cloud, [day])
-    with counted(log, cloud.outputs["RawBucketName"], cloud.outputs["RefinedBucketName"]) as requests:
-        seconds = run(cloud, [Session(INDEX_CODE, day)])
-    return seconds, requests
+class _History:
+    """One cloud with its sessions, and what new ones took."""
+
+    def __init__(self, cloud: Cloud, log: Path, stored: int, seed_s: float, new: Iterable[dt.date]) -> None:
+        self.seed_s = seed_s
+        self.seconds: list[float] = []
+        self._cloud = cloud
+        self._log = log
+        self._stored = stored
+        self._new = iter(new)
+        self._requests: list[dict[str, int]] = []
+
+    def one_more(self) -> None:
+        """Store and refine one more session."""
+        day = next(self._new)
+        store_raw(self._cloud, [day])
+        buckets = self._cloud.outputs["RawBucketName"], self._cloud.outputs["RefinedBucketName"]
+        with counted(self._log, *buckets) as requests:
+            self.seconds.append(run(self._cloud, [Session(INDEX_CODE, day)]))
+        self._requests.append(requests)
+
+    def forget(self) -> None:
+        """Do not count the sessions until now."""
+        self.seconds.clear()
+        self._requests.clear()
+
+    def growth(self) -> Growth:
+        """Return what was measured."""
+        memory_mb = peak_memory_mb(self._cloud.process.pid)
+        return Growth(self._stored, self.seconds, self._requests, self.seed_s, memory_mb)

@@ -68,10 +68,23 @@ class CompactObjects:
         self._etags: dict[CompactYear, dict[str, str]] = {}
 
     def look_up(self, sessions: Iterable[Session | TradingDay]) -> None:
-        """Learn what is stored: one listing a year, of at most some 250 keys, not a question for each session."""
-        for year in {CompactYear.of(self._table.name, session) for session in sessions} - self._etags.keys():
-            listed = list_objects(self._client, self._bucket, year.sessions_prefix)
-            self._etags[year] = {item.key: item.etag for item in listed}
+        """Learn what is stored: one listing a year, from the first of *sessions* on, not a question for each session.
+
+        The session of today is the last of its year, so that this does not grow with the year.
+
+        Args:
+            sessions: In the order of their dates, as those of a later call.
+        """
+        for session in sessions:
+            year = CompactYear.of(self._table.name, session)
+            if year not in self._etags:
+                listed = list_objects(
+                    self._client,
+                    self._bucket,
+                    year.sessions_prefix,
+                    start_after=f"{year.sessions_prefix}{session.session_date}",
+                )
+                self._etags[year] = {item.key: item.etag for item in listed}
 
     def put(self, session: Session | TradingDay, rows: pa.Table) -> bool:
         """Make the object of *session*, which was looked up, hold *rows*; return whether it had to be written.

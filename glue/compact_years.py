@@ -24,6 +24,7 @@ from glue.lake import (
     ObjectMoved,
     StoredObject,
     delete_objects,
+    holds_any,
     list_objects,
     read_version,
     s3_client,
@@ -73,7 +74,7 @@ def _merge(client: Any, bucket: str, year: CompactYear, pool: ThreadPoolExecutor
         if not objects:
             return None
         version = _version(year, objects)
-        if any(True for _ in list_objects(client, bucket, year.merged_location(version))):
+        if holds_any(client, bucket, year.merged_location(version)):
             return version
         try:
             # Keys are dates, so the listing is in the order of the sessions.
@@ -115,17 +116,20 @@ class CompactYears:
             CatalogRefused: Glue did not take it.
         """
         catalog = self.catalogs[year.table]
-        objects = self._sessions(year)
-        if not objects:
+        if not self._has_sessions(year):
             catalog.forget(year)
             # Another run may have written and registered the year's first session in between.
-            if self._sessions(year):
+            if self._has_sessions(year):
                 catalog.point(year, year.sessions_prefix)
             return
-        # Never pointed at the merged object from here: a session may have been written since the listing.
-        version = _version(year, objects)
-        if catalog.location(year) != year.merged_location(version) or not self._has_merged(year, version):
-            catalog.point(year, year.sessions_prefix)
+        location = catalog.location(year)
+        # Of a year that is not merged, the rest need not be known, and a full one takes long to list.
+        if location is not None and location.startswith(year.merged_prefix):
+            version = _version(year, self._sessions(year))
+            # Never pointed at the merged object from here: a session may have been written since the listing.
+            if location == year.merged_location(version) and self._has_merged(year, version):
+                return
+        catalog.point(year, year.sessions_prefix)
 
     def show_merged(self, year: CompactYear, version: str) -> None:
         """Let readers take the merged object of *year*, unless a session has changed since it was made.
@@ -147,7 +151,10 @@ class CompactYears:
         delete_objects(self.client, self.bucket, old)
 
     def _has_merged(self, year: CompactYear, version: str) -> bool:
-        return any(True for _ in list_objects(self.client, self.bucket, year.merged_location(version)))
+        return holds_any(self.client, self.bucket, year.merged_location(version))
+
+    def _has_sessions(self, year: CompactYear) -> bool:
+        return holds_any(self.client, self.bucket, year.sessions_prefix)
 
     def _sessions(self, year: CompactYear) -> list[StoredObject]:
         return list(list_objects(self.client, self.bucket, year.sessions_prefix))

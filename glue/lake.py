@@ -93,6 +93,11 @@ def list_objects(client: Any, bucket: str, prefix: str, *, start_after: str = ""
             yield StoredObject(item["Key"], item["ETag"].strip('"'), item["Size"], item["LastModified"])
 
 
+def holds_any(client: Any, bucket: str, prefix: str) -> bool:
+    """Return whether there is an object under *prefix*, however many there are."""
+    return bool(client.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1).get("Contents"))
+
+
 def raw_versions(client: Any, bucket: str, index_code: str, first: dt.date, last: dt.date) -> dict[Session, str]:
     """Return the raw sessions of one index from *first* to *last* and the version (ETag) of each.
 
