@@ -32,6 +32,7 @@ SQL = f"""
     FROM portfolio WHERE index_code = '{INDEX}' GROUP BY session_date ORDER BY session_date
 """  # noqa: S608 - our own words
 REFUSED_SHA256 = "ab" * 32
+UNEXPLAINED_KEY = quarantine_key(dt.datetime.combine(DAYS[3], dt.time(12), dt.UTC), 64 * "0", ".csv")
 
 
 def doctor(pipeline: Pipeline, *arguments: str, index: str = INDEX) -> tuple[int, dict[str, Any]]:
@@ -132,6 +133,7 @@ class Saboteur:
         for suffix, body in ((".csv", b"broken"), (".json", json.dumps(reason).encode())):
             key = quarantine_key(received_at, REFUSED_SHA256, suffix)
             self.s3.put_object(Bucket=self.lake.raw, Key=key, Body=body)
+        self.s3.put_object(Bucket=self.lake.raw, Key=UNEXPLAINED_KEY, Body=b"its writer came no further")
 
 
 @pytest.fixture(scope="module")
@@ -203,8 +205,20 @@ def test_a_healthy_index_has_no_findings_planted_faults_are_found_and_mended(
     cures = {one["kind"]: one["cure"] for one in report["findings"]}
     assert (cures["missing_session"], cures["raw_missing"]) == ("irrecoverable", "rebuild")
     details = " ".join(one["detail"] for one in report["findings"])
-    for named in (first, second, "XXXX3", "YYYY3", "s3://elsewhere/", "part-00000", "0f0f", "it is broken"):
+    for named in (
+        first,
+        second,
+        "XXXX3",
+        "YYYY3",
+        "s3://elsewhere/",
+        "part-00000",
+        "0f0f",
+        "it is broken",
+        "cannot be read",
+    ):
         assert named in details
+    # It may be of any index, those of other tests too.
+    hand.s3.delete_object(Bucket=lake.raw, Key=UNEXPLAINED_KEY)
 
     runs_before = {run["Id"] for run in lake.runs()}
     code, report = doctor(pipeline, *PERIOD, "--repair")
