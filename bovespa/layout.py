@@ -228,8 +228,8 @@ def trading_year_source_key(year: int, sha256: str, suffix: str) -> str:
     return f"{TRADING_SOURCE_PREFIX}year={year}/{sha256}{suffix}"
 
 
-def raw_index_prefix(index_code: str) -> str:
-    """Prefix, in the raw bucket, of every session of one index."""
+def portfolio_index_prefix(index_code: str) -> str:
+    """Prefix, in either bucket, of every session of one index; a date goes on."""
     return f"{PORTFOLIO_PREFIX}index_code={index_code}/session_date="
 
 

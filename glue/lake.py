@@ -30,7 +30,7 @@ from bovespa.layout import (
     TradingReceipt,
     compact_prefix,
     index_of_folder,
-    raw_index_prefix,
+    portfolio_index_prefix,
 )
 from glue.schema import CompactTable
 
@@ -103,7 +103,7 @@ def raw_versions(client: Any, bucket: str, index_code: str, first: dt.date, last
 
     Dates sort as text, so the listing starts at *first* and is left at *last*: its cost does not grow with history.
     """
-    return _versions(client, bucket, raw_index_prefix(index_code), Session.from_raw_key, first=first, last=last)
+    return _versions(client, bucket, portfolio_index_prefix(index_code), Session.from_raw_key, first=first, last=last)
 
 
 def raw_trading_versions(client: Any, bucket: str, first: dt.date, last: dt.date) -> dict[TradingDay, str]:
@@ -125,8 +125,7 @@ def _versions(
 
 def stored_index_codes(client: Any, bucket: str) -> list[str]:
     """Return the indexes of which *bucket*, raw or refined, holds sessions, or anything beside them."""
-    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PORTFOLIO_PREFIX, Delimiter="/")
-    found = (index_of_folder(folder["Prefix"]) for page in pages for folder in page.get("CommonPrefixes", ()))
+    found = map(index_of_folder, _folders(client, bucket, PORTFOLIO_PREFIX))
     return [index_code for index_code in found if index_code is not None]
 
 
@@ -155,11 +154,7 @@ def every_receipted_trading_day(client: Any, bucket: str) -> Iterator[TradingDay
 def every_refined_session(client: Any, bucket: str) -> Iterator[Session]:
     """Yield every session of which the refined bucket holds tickers."""
     for index_code in stored_index_codes(client, bucket):
-        pages = client.get_paginator("list_objects_v2").paginate(
-            Bucket=bucket, Prefix=raw_index_prefix(index_code), Delimiter="/"
-        )
-        folders = (folder["Prefix"] for page in pages for folder in page.get("CommonPrefixes", ()))
-        yield from _ours(folders, Session.of_refined_folder)
+        yield from _ours(_folders(client, bucket, portfolio_index_prefix(index_code)), Session.of_refined_folder)
 
 
 def every_refined_trading_day(client: Any, bucket: str) -> Iterator[TradingDay]:
@@ -170,6 +165,12 @@ def every_refined_trading_day(client: Any, bucket: str) -> Iterator[TradingDay]:
 
     keys = (item.key for item in list_objects(client, bucket, compact_prefix(TRADING_TABLE, None)))
     return _ours(keys, day_of)
+
+
+def _folders(client: Any, bucket: str, prefix: str) -> Iterator[str]:
+    """The folders whose names begin with *prefix*, each up to its slash, without a look at what is in them."""
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter="/"):
+        yield from (folder["Prefix"] for folder in page.get("CommonPrefixes", ()))
 
 
 def _ours(keys: Iterable[str], from_key: Callable[[str], _T]) -> Iterator[_T]:

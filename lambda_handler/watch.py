@@ -29,8 +29,8 @@ from bovespa.layout import (
     Session,
     TradingDay,
     TradingReceipt,
+    portfolio_index_prefix,
     quarantine_key,
-    raw_index_prefix,
     receipts_index_prefix,
 )
 
@@ -107,7 +107,8 @@ def watch(s3: Any, raw_bucket: str, refined_bucket: str, index_codes: Sequence[s
     since = date_in_sao_paulo(moment) - LOOK_BACK
     market = list(_listed(s3, raw_bucket, DATED_TRADING_PREFIX, since))
     places = [
-        (_listed(s3, raw_bucket, raw_index_prefix(code), since), receipts_index_prefix(code)) for code in index_codes
+        (_listed(s3, raw_bucket, portfolio_index_prefix(code), since), receipts_index_prefix(code))
+        for code in index_codes
     ]
     places.append((iter(market), DATED_TRADING_RECEIPTS_PREFIX))
     return Watched(

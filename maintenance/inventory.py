@@ -19,7 +19,7 @@ from bovespa.layout import (
     RefinedPartition,
     Session,
     index_of_folder,
-    raw_index_prefix,
+    portfolio_index_prefix,
     receipts_index_prefix,
     source_index_prefix,
 )
@@ -133,7 +133,7 @@ class InventoryReader:
         self, index_code: str, first: dt.date, last: dt.date, foreign: list[str]
     ) -> dict[Session, RawObject]:
         found = {}
-        for entry in self._list(self._raw_bucket, raw_index_prefix(index_code), first, last):
+        for entry in self._list(self._raw_bucket, portfolio_index_prefix(index_code), first, last):
             try:
                 session = Session.from_raw_key(entry.key)
             except UnexpectedEvent:
@@ -161,7 +161,7 @@ class InventoryReader:
         files: defaultdict[Session, set[str]] = defaultdict(set)
         foreign_in: defaultdict[Session, list[str]] = defaultdict(list)
         # The refined table's folders are named like those of the raw bucket.
-        for entry in self._list(self._refined_bucket, raw_index_prefix(index_code), first, last):
+        for entry in self._list(self._refined_bucket, portfolio_index_prefix(index_code), first, last):
             try:
                 partition = RefinedPartition.from_key(entry.key)
             except UnexpectedEvent:
@@ -218,7 +218,7 @@ class InventoryReader:
         Raises:
             StorageUnavailable: S3 did not answer or refused.
         """
-        for entry in list_all(self._s3, self._raw_bucket, raw_index_prefix(index_code)):
+        for entry in list_all(self._s3, self._raw_bucket, portfolio_index_prefix(index_code)):
             # What somebody else has put before it must not hide the first one.
             with contextlib.suppress(UnexpectedEvent):
                 return Session.from_raw_key(entry.key).session_date

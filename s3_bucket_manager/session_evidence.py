@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from bovespa.errors import SessionNotStored, StorageUnavailable, UnexpectedEvent, UnreadablePortfolio
-from bovespa.layout import Receipt, Session, raw_index_prefix
+from bovespa.layout import Receipt, Session, portfolio_index_prefix
 from bovespa.portfolio import Portfolio
 from bovespa.session_report import Evidence
 from bovespa.session_state import JobRun, State
@@ -83,7 +83,7 @@ class SessionEvidence:
         return None
 
     def _newest(self, session: Session, since: dt.date) -> Session | None:
-        prefix = raw_index_prefix(session.index_code)
+        prefix = portfolio_index_prefix(session.index_code)
         newest: Session | None = None
         for entry in list_all(self._s3, self._raw_bucket, prefix, start_after=f"{prefix}{since}"):
             if entry.key >= session.raw_key:

@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from bovespa.errors import UnexpectedEvent
-from bovespa.layout import Receipt, Session, raw_index_prefix, receipts_index_prefix
+from bovespa.layout import Receipt, Session, portfolio_index_prefix, receipts_index_prefix
 from bovespa.session_state import REFINED_BUCKET_ARGUMENT, SESSIONS_ARGUMENT, JobRun, RawObject, SessionState, state_of
 from s3_bucket_manager.aws import is_missing, storage_errors
 from s3_bucket_manager.listing import list_period
@@ -74,7 +74,7 @@ class SessionStates:
 
     def _stored(self, index_code: str, first: dt.date, last: dt.date) -> dict[Session, RawObject]:
         found = {}
-        for entry in list_period(self._s3, self._raw_bucket, raw_index_prefix(index_code), first, last):
+        for entry in list_period(self._s3, self._raw_bucket, portfolio_index_prefix(index_code), first, last):
             try:
                 session = Session.from_raw_key(entry.key)
             except UnexpectedEvent:

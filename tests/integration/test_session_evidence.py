@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bovespa.errors import SessionNotStored, StorageUnavailable
-from bovespa.layout import Receipt, Session, raw_index_prefix
+from bovespa.layout import Receipt, Session, portfolio_index_prefix
 from bovespa.portfolio_csv import parse_csv
 from bovespa.records import Provenance
 from bovespa.session_report import session_report
@@ -69,7 +69,9 @@ def test_a_session_long_before_is_found_too_and_the_first_has_none(
     put_receipt(s3, raw_bucket, refined_bucket, b"{}")
     assert evidence.of(SESSION).previous is None
     store(s3, raw_bucket, dt.date(2023, 1, 3))
-    s3.put_object(Bucket=raw_bucket, Key=f"{raw_index_prefix('IBOV')}2025-02-01/notes.txt", Body=b"an operator's file")
+    s3.put_object(
+        Bucket=raw_bucket, Key=f"{portfolio_index_prefix('IBOV')}2025-02-01/notes.txt", Body=b"an operator's file"
+    )
     found = evidence.of(SESSION).previous
     assert found is not None
     assert found.session_date == dt.date(2023, 1, 3)
