@@ -5,6 +5,8 @@ PYTHON := .venv/bin/python
 ARGS ?=
 # Every command here starts many processes, and each would compile the project's modules again. Many images set this.
 export PYTHONDONTWRITEBYTECODE :=
+# numpy's algebra, of which nothing here makes use, would start a thread for each core in each of them.
+export OPENBLAS_NUM_THREADS ?= 1
 SOURCES := app.py api attacks benchmarks bovespa faults glue infrastructure lambda_handler load local maintenance s3_bucket_manager scrap
 
 .PHONY: help setup demo up notebooks test lint sbom bench load attack faults dictionary lock clean

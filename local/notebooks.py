@@ -162,12 +162,15 @@ async def _execute(notebook: Any, variables: Mapping[str, str], kernel_dir: Path
         await manager.start_kernel(env=_environment(variables, kernel_dir), cwd=str(kernel_dir), stdout=log, stderr=log)
         # The kernel leads a group of its own, in which is whatever its cells start.
         group: int = getattr(manager.provisioner, "pgid")  # noqa: B009 - only the local provisioner has one
+        client = NotebookClient(
+            notebook, km=manager, startup_timeout=_START_TIMEOUT_S, timeout=_CELL_TIMEOUT_S, record_timing=False
+        )
         try:
-            client = NotebookClient(
-                notebook, km=manager, startup_timeout=_START_TIMEOUT_S, timeout=_CELL_TIMEOUT_S, record_timing=False
-            )
             await client.async_execute()
         finally:
+            if client.kc is not None:
+                # nbclient closes its connections only to kernels that it has started itself.
+                client.kc.stop_channels()
             await manager.shutdown_kernel()
             _end_group(group)
 
