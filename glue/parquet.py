@@ -28,12 +28,17 @@ def parquet_bytes(rows: pa.Table, *, row_group_rows: int | None = None) -> bytes
         row_group_rows: After how many rows a new row group begins; by default all rows are one.
     """
     sink = pa.BufferOutputStream()
+    several = rows.num_rows > 1
     pq.write_table(
         rows,
         sink,
         compression="snappy",
         version="2.6",
-        write_statistics=True,
+        # Of one row, both would only say the values again.
+        use_dictionary=several,
+        write_statistics=several,
+        # Arrow's own words for the types that Parquet states anyway.
+        store_schema=False,
         row_group_size=row_group_rows,
     )
     content: bytes = sink.getvalue().to_pybytes()

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal
-from functools import cache, reduce
+from functools import cache, lru_cache, reduce
 
 from tests import compact_reckoning, reckoning
 from tests.reckoning import Key, text
@@ -75,16 +75,20 @@ COLUMNS = {
 
 def days_of(contents: Iterable[bytes]) -> Days:
     """Read COTAHIST files of one day each that are known to be sound."""
-    days: Days = {}
-    for content in contents:
-        lines = content.decode("iso-8859-1").splitlines()
-        day = dt.datetime.strptime(lines[0][23:31], "%Y%m%d").date()  # noqa: DTZ007 - a date without a time
-        days[day] = {}
-        for line in lines[1:-1]:
-            fields = {name: line[first - 1 : last] for name, (first, last) in COLUMNS.items()}
-            if fields["TPMERC"] == "010":
-                days[day][fields["CODNEG"].strip()] = Trades(fields)
-    return days
+    return dict(map(_day_of, contents))
+
+
+# A test asks for the rows of the same few days again and again, of each table one after the other.
+@lru_cache(maxsize=32)
+def _day_of(content: bytes) -> tuple[dt.date, dict[str, Trades]]:
+    lines = content.decode("iso-8859-1").splitlines()
+    day = dt.datetime.strptime(lines[0][23:31], "%Y%m%d").date()  # noqa: DTZ007 - a date without a time
+    trades: dict[str, Trades] = {}
+    for line in lines[1:-1]:
+        fields = {name: line[first - 1 : last] for name, (first, last) in COLUMNS.items()}
+        if fields["TPMERC"] == "010":
+            trades[fields["CODNEG"].strip()] = Trades(fields)
+    return day, trades
 
 
 def trading_rows(texts: Iterable[bytes]) -> dict[tuple[str, str], Row]:
