@@ -7,6 +7,7 @@ import html
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -88,6 +89,14 @@ def _small(png: bytes) -> bytes:
 
 
 def _html(notebook: Any, name: str) -> str:
+    body, _ = _exporter().from_notebook_node(notebook, resources={"metadata": {"name": name}})
+    colours = HtmlFormatter(style="default").get_style_defs(".highlight")
+    return _PAGE.substitute(title=html.escape(_title(notebook) or name), colours=colours, body=body)
+
+
+@cache
+def _exporter() -> Any:
+    """What makes the body of every page: its templates are compiled once."""
     from nbconvert.exporters import HTMLExporter  # noqa: PLC0415 - as above
 
     settings = Config()
@@ -98,9 +107,7 @@ def _html(notebook: Any, name: str) -> str:
         config=settings, template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True, embed_images=True
     )
     exporter.register_preprocessor("nbconvert.preprocessors.TagRemovePreprocessor", enabled=True)
-    body, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": name}})
-    colours = HtmlFormatter(style="default").get_style_defs(".highlight")
-    return _PAGE.substitute(title=html.escape(_title(notebook) or name), colours=colours, body=body)
+    return exporter
 
 
 def _title(notebook: Any) -> str:

@@ -29,15 +29,18 @@ class Ended:
     stderr: str
 
 
-def flask_command(environment: Mapping[str, str], *arguments: object) -> Result:
+def flask_command(environment: Mapping[str, str], *arguments: object, text: str = "") -> Result:
     """Run a command of `flask --app app` to its end.
 
     Args:
         environment: Variables besides those of this process.
         arguments: The command's name and what follows it.
+        text: Its standard input.
     """
     group = FlaskGroup(create_app=create_app)
-    return CliRunner().invoke(group, [*map(str, arguments)], env=environment, prog_name="flask", catch_exceptions=False)
+    return CliRunner().invoke(
+        group, [*map(str, arguments)], input=text, env=environment, prog_name="flask", catch_exceptions=False
+    )
 
 
 def local_command(environment: Mapping[str, str], *arguments: str) -> Ended:

@@ -221,8 +221,8 @@ def test_a_password_is_hashed_without_any_settings():
 
 
 def test_an_empty_password_is_refused():
-    ended = flask("hash-password", "--stdin", environ=bare_environ(), text="\n")
-    assert ended.returncode == 2
+    ended = flask_command({}, "hash-password", "--stdin", text="\n")
+    assert ended.exit_code == 2
     assert ended.stdout == ""
 
 
