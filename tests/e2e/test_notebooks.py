@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
+import os
 import re
 import signal
 import subprocess
@@ -17,12 +17,11 @@ import pytest
 from PIL import Image
 
 from bovespa.portfolio import View
-from bovespa.portfolio_csv import file_name, parse_csv
+from bovespa.portfolio_csv import file_name
 from local.notebook_lake import LakeNotFilled, fill, write_synthetic_trading_days
 from local.notebook_pages import figures, printed
 from local.synthetic import synthetic_csv
 from tests.conftest import PROJECT
-from tests.e2e.test_local_commands import environment
 from tests.lake import Lake
 from tests.processes import commands, descendants
 from tests.until import until
@@ -67,15 +66,24 @@ class Executed:
 
 
 def notebooks(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "BOVESPA_"))}
     return subprocess.run(
         [sys.executable, "-m", "local", "notebooks", *map(str, arguments)],
         cwd=PROJECT,
-        env=environment(**variables),
+        env=kept | variables,
         capture_output=True,
         text=True,
         timeout=500,
         check=False,
     )
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Path:
+    """Where a command under test puts its temporary files."""
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -239,63 +247,55 @@ def test_a_session_without_its_trading_day_gets_pictures_that_say_so(executed: E
     assert {axes["x"] for figure in shown for axes in figure.axes} == {"What is missing"}
 
 
-def test_a_failing_cell_is_named_and_a_run_that_is_stopped_leaves_pages_but_no_process_and_no_file(
-    tmp_path: Path,
-) -> None:
-    """The whole command over one session, cloud included.
-
-    Its first notebook changes settings, its second waits. Meanwhile one fails, in the same Spark, and tells whether it
-    met them.
-    """
-    sessions, scratch, out = tmp_path / "sessions", tmp_path / "scratch", tmp_path / "out"
-    for folder in (sessions, scratch):
-        folder.mkdir()
-    content = synthetic_csv("UTIL", DAYS[0])
-    (sessions / file_name("UTIL", DAYS[0])).write_bytes(content)
+def test_a_failing_cell_is_named_and_leaves_the_notebooks_before_it(tmp_path: Path, scratch: Path) -> None:
+    """The whole command, cloud included, over one session; what the first notebook sets, the second does not meet."""
+    (tmp_path / "sessions").mkdir()
+    (tmp_path / "sessions" / file_name("UTIL", DAYS[0])).write_bytes(synthetic_csv("UTIL", DAYS[0]))
     look = "found = spark.sql('SHOW VIEWS').count(), spark.conf.get('spark.sql.session.timeZone')"
     sets = "spark.sql('CREATE TEMP VIEW mine AS SELECT 1'), spark.conf.set('spark.sql.session.timeZone', 'Asia/Tokyo')"
-    reached = tmp_path / "reached"
-    code, text = nbformat().v4.new_code_cell, nbformat().v4.new_markdown_cell
-    setting = notebook(tmp_path / "setting.ipynb", code(f"{sets}\n{look}\nprint(*found)"))
-    endless = notebook(
-        tmp_path / "endless.ipynb",
-        code(
-            "import json, os, pathlib, threading\n"
-            f"path = pathlib.Path({str(reached)!r})\n"
-            "path.with_suffix('.part').write_text(json.dumps(dict(os.environ)))\n"
-            "path.with_suffix('.part').rename(path)"
+    first, second = tmp_path / "first.ipynb", tmp_path / "broken.ipynb"
+    cells = [nbformat().v4.new_code_cell(f"{sets}\n{look}\nprint(*found)")]
+    nbformat().write(nbformat().v4.new_notebook(cells=cells), first)
+    cells = [
+        nbformat().v4.new_markdown_cell("# Broken"),
+        nbformat().v4.new_code_cell("count = spark.sql('SELECT * FROM bovespa.holdings').count()"),
+        nbformat().v4.new_code_cell(
+            f"print(1)\n{look}\nraise ValueError(f'{{count}} rows and {{found}} are not to my liking')"
         ),
-        code("threading.Event().wait()"),
+    ]
+    nbformat().write(nbformat().v4.new_notebook(cells=cells), second)
+    out = tmp_path / "out"
+    answer = notebooks("--sessions", tmp_path / "sessions", "--out", out, first, second, TMPDIR=str(scratch))
+    assert answer.returncode == 1
+    last = answer.stderr.splitlines()[-1]
+    rows = synthetic_csv("UTIL", DAYS[0]).count(b"\r\n") - 4
+    assert (
+        last == f"error: broken.ipynb, cell 3 (print(1)): ValueError: {rows} rows and (0, 'UTC') are not to my liking"
     )
-    broken = notebook(
-        tmp_path / "broken.ipynb",
-        text("# Broken"),
-        code("count = spark.sql('SELECT * FROM bovespa.holdings').count()"),
-        code(f"print(1)\n{look}\nraise ValueError(f'{{count}} rows and {{found}} are not to my liking')"),
-    )
+    assert "Traceback" not in answer.stderr
+    assert list(scratch.iterdir()) == []
+    assert sorted(page.name for page in out.iterdir()) == ["first.html", "first.ipynb"]
+    assert printed(nbformat().read(out / "first.ipynb", as_version=4)) == "1 Asia/Tokyo\n"
+
+
+def test_a_run_that_is_stopped_leaves_no_process_and_no_file(executed: Executed, tmp_path: Path, scratch: Path) -> None:
+    cells = [
+        nbformat().v4.new_code_cell("import pathlib, threading\nspark.sql('SELECT 1').collect()"),
+        nbformat().v4.new_code_cell(f"pathlib.Path({str(tmp_path / 'reached')!r}).touch()\nthreading.Event().wait()"),
+    ]
+    path = tmp_path / "endless.ipynb"
+    nbformat().write(nbformat().v4.new_notebook(cells=cells), path)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "BOVESPA_"))}
     process = subprocess.Popen(
-        [sys.executable, "-m", "local", "notebooks", "--sessions", sessions, "--out", out, setting, endless],
+        [sys.executable, "-m", "local", "notebooks", "--running", "--out", str(tmp_path / "out"), str(path)],
         cwd=PROJECT,
-        env=environment(TMPDIR=str(scratch)),
+        env=kept | {"TMPDIR": str(scratch), "AWS_ENDPOINT_URL": executed.lake.cloud.endpoint_url},
         stderr=subprocess.DEVNULL,
     )
     try:
-        until(reached.exists, timeout_s=300, every_s=0.1)
+        until((tmp_path / "reached").exists, timeout_s=180, every_s=0.1)
         started = descendants(process.pid)
-        for part in ("java", "local.cloud_server", "local.notebook_kernel"):
-            assert any(part in command for command in started.values()), part
-        assert sorted(page.name for page in out.iterdir()) == ["setting.html", "setting.ipynb"]
-        assert printed(nbformat().read(out / "setting.ipynb", as_version=4)) == "1 Asia/Tokyo\n"
-
-        # As late as the library, for the same reason.
-        from local.notebooks import NotebookFailed, execute  # noqa: PLC0415
-
-        with pytest.raises(NotebookFailed) as failed:
-            execute(broken, json.loads(reached.read_text(encoding="utf-8")), tmp_path)
-        rows = len(parse_csv(content).holdings)
-        said = f"ValueError: {rows} rows and (0, 'UTC') are not to my liking"
-        assert str(failed.value) == f"broken.ipynb, cell 3 (print(1)): {said}"
-
+        assert any("java" in command for command in started.values())
         process.send_signal(signal.SIGTERM)
         assert process.wait(90) == 0
     finally:
@@ -303,11 +303,6 @@ def test_a_failing_cell_is_named_and_a_run_that_is_stopped_leaves_pages_but_no_p
         process.wait()
     assert {pid: command for pid, command in commands().items() if started.get(pid) == command} == {}
     assert list(scratch.iterdir()) == []
-
-
-def notebook(path: Path, *cells: Any) -> Path:
-    nbformat().write(nbformat().v4.new_notebook(cells=list(cells)), path)
-    return path
 
 
 def test_a_folder_without_files_is_refused_before_a_cloud_starts(tmp_path: Path) -> None:
