@@ -23,7 +23,7 @@ traded AS (
         raw_trading.volume_brl,
         raw_trading.close_price_brl
     FROM raw_trading
-    LEFT SEMI JOIN asked ON raw_trading.ticker = asked.ticker
+    LEFT SEMI JOIN raw_holdings ON raw_trading.ticker = raw_holdings.ticker
 ),
 
 dated AS (

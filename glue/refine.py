@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from importlib.resources import files
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from glue.schema import (
@@ -70,7 +71,7 @@ def show_market(raw_trading: DataFrame, market: Iterable[MarketDay], transport: 
 
 def refine_market(spark: SparkSession) -> DataFrame:
     """Return the rows of table `trading` of the market's output days, after `show_market`."""
-    return _transformed(spark, "trading.sql", TRADING.columns)
+    return _select(spark, _names(TRADING.columns), _query("trading.sql"))
 
 
 def refine(
@@ -95,47 +96,50 @@ def refine(
     compared = spark.sql(_sql("compared.sql"))
     # Without trading days, only one query reads it.
     (transport.keep(compared) if with_market else compared).createOrReplaceTempView("compared")
-    refined = transport.keep(spark.sql(_sql("transformations.sql")))
-    refined.createOrReplaceTempView("refined")
-    own = tuple(column for column in REFINED_COLUMNS if column not in TRADED_COLUMNS)
-    portfolio = _selected(refined, _HOLDING + own)
-    sectors = _transformed(spark, "sectors.sql", _INDEX + SECTORS.columns)
-    own = tuple(column for column in SESSIONS.columns if column not in LEVEL_COLUMNS)
-    sessions = _transformed(spark, "sessions.sql", _INDEX + own)
+    transport.keep(spark.sql(_sql("transformations.sql"))).createOrReplaceTempView("refined")
+    of_holdings = _names(_HOLDING + tuple(column for column in REFINED_COLUMNS if column not in TRADED_COLUMNS))
+    of_sessions = _names(_INDEX + tuple(column for column in SESSIONS.columns if column not in LEVEL_COLUMNS))
+    sectors = _select(spark, _names(_INDEX + SECTORS.columns), _query("sectors.sql"))
     if not with_market:
-        return Refined(_with_nulls(portfolio, TRADED_COLUMNS), _with_nulls(sessions, LEVEL_COLUMNS), sectors)
+        portfolio = _select(spark, of_holdings + _nulls(TRADED_COLUMNS), "refined")
+        sessions = _select(spark, of_sessions + _nulls(LEVEL_COLUMNS), _query("sessions.sql"))
+        return Refined(portfolio, sessions, sectors)
     transport.keep(spark.sql(_sql("closes.sql"))).createOrReplaceTempView("closes")
-    traded = transport.keep(spark.sql(_sql("holdings_traded.sql")))
-    traded.createOrReplaceTempView("traded")
-    levels = _transformed(spark, "sessions_traded.sql", _SESSION + LEVEL_COLUMNS)
-    return Refined(
-        _joined(portfolio, _selected(traded, _HOLDING + TRADED_COLUMNS), on=_HOLDING),
-        _joined(sessions, levels, on=_SESSION),
-        sectors,
-    )
+    transport.keep(spark.sql(_sql("holdings_traded.sql"))).createOrReplaceTempView("traded")
+    portfolio = _select(spark, of_holdings, "refined")
+    sessions = _select(spark, of_sessions, _query("sessions.sql"))
+    traded = _select(spark, _names(_HOLDING + TRADED_COLUMNS), "traded")
+    levels = _select(spark, _names(_SESSION + LEVEL_COLUMNS), _query("sessions_traded.sql"))
+    return Refined(_joined(portfolio, traded, on=_HOLDING), _joined(sessions, levels, on=_SESSION), sectors)
 
 
 def _show(name: str, days: Iterable[CalendarDay] | Iterable[MarketDay], columns: Columns, transport: Transport) -> None:
-    transport.frame([astuple(day) for day in days], columns).createOrReplaceTempView(name)
-
-
-def _transformed(spark: SparkSession, name: str, columns: Columns) -> DataFrame:
-    return _selected(spark.sql(_sql(name)), columns)
+    value_of = attrgetter(*_names(columns))
+    transport.frame([value_of(day) for day in days], columns).createOrReplaceTempView(name)
 
 
 def _sql(name: str) -> str:
     return files("glue").joinpath(name).read_text(encoding="utf-8")
 
 
-# As text: Python asks the JVM for each column that is an object, three to five times, which was half of a run's calls.
-def _selected(frame: DataFrame, columns: Columns) -> DataFrame:
-    return frame.selectExpr(*(name for name, _ in columns))
+def _query(name: str) -> str:
+    """The text of a file as what a FROM names; a line of its own ends its last comment."""
+    return f"(\n{_sql(name)}\n)"
 
 
-def _with_nulls(frame: DataFrame, columns: Columns) -> DataFrame:
-    return frame.selectExpr("*", *(f"CAST(NULL AS {kind}) AS {name}" for name, kind in columns))
+def _names(columns: Columns) -> tuple[str, ...]:
+    return tuple(name for name, _ in columns)
+
+
+def _nulls(columns: Columns) -> tuple[str, ...]:
+    return tuple(f"CAST(NULL AS {kind}) AS {name}" for name, kind in columns)
+
+
+# As text, all at once: each column that is named through PySpark's methods is a call of the JVM, and is parsed by itself.
+def _select(spark: SparkSession, columns: Iterable[str], source: str) -> DataFrame:
+    return spark.sql(f"SELECT {', '.join(columns)} FROM {source}")  # noqa: S608 - all of it is this project's text
 
 
 def _joined(frame: DataFrame, others: DataFrame, *, on: Columns) -> DataFrame:
     """Every row of *frame* with the columns of *others*, which are null where it has none."""
-    return frame.join(others, [name for name, _ in on], "left")
+    return frame.join(others, list(_names(on)), "left")

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+
+if TYPE_CHECKING:
+    from pyspark.sql.types import StructType
 
 Columns = tuple[tuple[str, str], ...]
 """Name and Hive type of each column, in order."""
@@ -221,9 +225,22 @@ TRADING = CompactTable(
 """One row a trading day and ticker of the cash market."""
 
 
-def spark_ddl(columns: Columns) -> str:
-    """Return *columns* as Spark's DDL string, for `DataFrameReader.schema`."""
-    return ", ".join(f"{name} {kind}" for name, kind in columns)
+def spark_schema(columns: Columns) -> StructType:
+    """Return *columns* as a Spark schema, every field nullable.
+
+    Not as Spark's DDL, which would be sent to the JVM, parsed there and sent back, for each frame.
+    """
+    from pyspark.sql.types import StructType  # noqa: PLC0415 - readers of the schema need no Spark
+
+    fields = [{"name": name, "type": _spark_type(kind), "nullable": True, "metadata": {}} for name, kind in columns]
+    return StructType.fromJson({"type": "struct", "fields": fields})
+
+
+def _spark_type(kind: str) -> str | dict[str, Any]:
+    """What Spark's JSON calls a type of Hive's."""
+    if kind == "array<string>":
+        return {"type": "array", "elementType": "string", "containsNull": True}
+    return {"bigint": "long", "int": "integer"}.get(kind, kind)
 
 
 def arrow_schema(columns: Columns) -> pa.Schema:

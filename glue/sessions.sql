@@ -9,7 +9,7 @@ WITH summed AS (
         index_code,
         session_date,
         COUNT(*) AS holdings,
-        COUNT(DISTINCT company) AS companies,
+        SIZE(COLLECT_SET(company)) AS companies,
         SUM(theoretical_quantity) AS theoretical_quantity,
         MAX(reductor) AS reductor,
         CAST(SUM(participation_pct * participation_pct) AS DECIMAL(12, 6)) AS concentration_hhi,

@@ -27,11 +27,11 @@ WITH summed AS (
 
 -- The session before by its own holdings, at the closes of its own day, and as there null after a corporate action; but
 -- nothing from before this session's window counts, so that nothing matters to a session more than 20 later.
-valued_before AS (
+beside_before AS (
     SELECT
-        summed.index_code,
-        summed.session_date,
-        compared.reductor,
+        summed.*,
+        compared.ticker AS ticker_before,
+        compared.reductor AS reductor_before,
         CASE
             WHEN
                 NOT EXISTS(
@@ -43,9 +43,9 @@ valued_before AS (
                     closes.last_close.price_brl * CAST(compared.theoretical_quantity AS DECIMAL(18, 0))
                     AS DECIMAL(26, 8)
                 )
-        END AS market_value_brl
+        END AS market_value_before_brl
     FROM summed
-    INNER JOIN compared
+    LEFT JOIN compared
         ON summed.index_code = compared.index_code AND summed.previous_session_date = compared.session_date
     LEFT JOIN closes
         ON compared.session_date = closes.session_date
@@ -54,25 +54,34 @@ valued_before AS (
             AND closes.last_close.day_number >= summed.day_number - 20
 ),
 
-before AS (
+valued AS (
     SELECT
         index_code,
         session_date,
+        -- The same on every row of a session.
+        MAX(index_level) AS index_level,
+        MAX(trades) AS trades,
+        MAX(volume_brl) AS volume_brl,
+        MAX(holdings_traded) AS holdings_traded,
+        MAX(participations_compared) AS participations_compared,
+        MAX(participations_reproduced) AS participations_reproduced,
+        MAX(participation_max_difference_pp) AS participation_max_difference_pp,
+        MAX(reductor_before) AS reductor_before,
         CASE
-            WHEN COUNT(market_value_brl) = COUNT(*) THEN CAST(SUM(market_value_brl) AS DECIMAL(26, 8))
-        END AS market_value_brl,
-        MAX(reductor) AS reductor
-    FROM valued_before
+            WHEN COUNT(market_value_before_brl) = COUNT(ticker_before)
+                THEN CAST(SUM(market_value_before_brl) AS DECIMAL(26, 8))
+        END AS index_market_value_before_brl
+    FROM beside_before
     GROUP BY index_code, session_date
 ),
 
 levels AS (
     SELECT
-        summed.*,
-        CAST((20000 * before.market_value_brl + before.reductor) DIV (2 * before.reductor) AS DECIMAL(18, 0)) * 0.0001
-            AS previous_index_level
-    FROM summed
-    LEFT JOIN before USING (index_code, session_date)
+        *,
+        CAST(
+            (20000 * index_market_value_before_brl + reductor_before) DIV (2 * reductor_before) AS DECIMAL(18, 0)
+        ) * 0.0001 AS previous_index_level
+    FROM valued
 )
 
 SELECT

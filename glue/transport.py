@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 
-from glue.schema import Columns, arrow_schema, spark_ddl
+from glue.schema import Columns, arrow_schema, spark_schema
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -111,7 +111,8 @@ class ThroughDriver(Transport):
         # Cached rows could be computed again if their machine is lost, but every query on them is planned with all that
         # they came from, which takes longer than the rows. These are cut off from it; if their machine is lost, the run
         # fails and is started again.
-        return frame.localCheckpoint(eager=False)
+        # All in one task, which Spark no longer knows of what was joined; it would shuffle them before each use.
+        return frame.coalesce(1).localCheckpoint(eager=False)
 
     def write(
         self,
@@ -130,7 +131,7 @@ class ThroughDriver(Transport):
         # One chunk a column, because Spark takes no other; Arrow's own values inside pandas, so that none is converted.
         table = pa.Table.from_batches(batches, arrow_schema(columns)).combine_chunks()
         rows = table.to_pandas(types_mapper=pd.ArrowDtype)
-        return self._spark.createDataFrame(rows, spark_ddl(columns)).coalesce(1)
+        return self._spark.createDataFrame(rows, spark_schema(columns)).coalesce(1)
 
 
 class OnWorkers(Transport):
@@ -153,17 +154,17 @@ class OnWorkers(Transport):
 
     def frame(self, rows: Sequence[Row], columns: Columns) -> DataFrame:
         """As `Transport.frame`."""
-        return self._spark.createDataFrame(rows, spark_ddl(columns)).coalesce(1)
+        return self._spark.createDataFrame(rows, spark_schema(columns)).coalesce(1)
 
     def read(self, wanted: Sequence[Row], requested: Columns, reader: Step, columns: Columns) -> DataFrame:
         """As `Transport.read`, when its rows are used."""
-        frame = self._spark.createDataFrame(wanted, spark_ddl(requested))
-        return self.keep(frame.mapInArrow(reader, spark_ddl(columns)))
+        frame = self._spark.createDataFrame(wanted, spark_schema(requested))
+        return self.keep(frame.mapInArrow(reader, spark_schema(columns)))
 
     def apply(self, wanted: Sequence[Row], requested: Columns, step: Step, columns: Columns) -> list[Mapping[str, Any]]:
         """As `Transport.apply`."""
-        frame = self._spark.createDataFrame(wanted, spark_ddl(requested)).repartition(self._tasks)
-        return _plain(frame.mapInArrow(step, spark_ddl(columns)))
+        frame = self._spark.createDataFrame(wanted, spark_schema(requested)).repartition(self._tasks)
+        return _plain(frame.mapInArrow(step, spark_schema(columns)))
 
     def keep(self, frame: DataFrame) -> DataFrame:
         """As `Transport.keep`."""
@@ -171,7 +172,7 @@ class OnWorkers(Transport):
 
     def write(self, frame: DataFrame, keys: Sequence[str], writer: Step, columns: Columns) -> list[Mapping[str, Any]]:
         """As `Transport.write`."""
-        return _plain(frame.repartition(self._tasks, *keys).mapInArrow(writer, spark_ddl(columns)))
+        return _plain(frame.repartition(self._tasks, *keys).mapInArrow(writer, spark_schema(columns)))
 
 
 def _batch(rows: Sequence[Row], columns: Columns) -> pa.RecordBatch:

@@ -55,6 +55,7 @@ _NAMED_BY_PYSPARK = (
     "org.apache.spark.api.python.SimplePythonFunction",
     "org.apache.spark.sql.SparkSession",
     "org.apache.spark.sql.SparkSession$",
+    "org.apache.spark.sql.api.python.PythonSQLUtils",
 )
 """Classes that PySpark asks for by their short names: each time, the JVM would look into nine packages of 300 jars."""
 
