@@ -135,7 +135,7 @@ def _nulls(columns: Columns) -> tuple[str, ...]:
     return tuple(f"CAST(NULL AS {kind}) AS {name}" for name, kind in columns)
 
 
-# As text, all at once: each column that is named through PySpark's methods is a call of the JVM, and is parsed by itself.
+# As one text: each column that is named through PySpark's methods is a call of the JVM and is parsed by itself.
 def _select(spark: SparkSession, columns: Iterable[str], source: str) -> DataFrame:
     return spark.sql(f"SELECT {', '.join(columns)} FROM {source}")  # noqa: S608 - all of it is this project's text
 
