@@ -15,6 +15,7 @@ WITH grouped AS (
         sector,
         subsector,
         COUNT(*) AS holdings,
+        -- COUNT(DISTINCT) would group twice as often.
         SIZE(COLLECT_SET(company)) AS companies,
         SUM(theoretical_quantity) AS theoretical_quantity,
         SUM(participation_pct) AS participation_pct

@@ -9,6 +9,7 @@ WITH summed AS (
         index_code,
         session_date,
         COUNT(*) AS holdings,
+        -- COUNT(DISTINCT) would group twice as often.
         SIZE(COLLECT_SET(company)) AS companies,
         SUM(theoretical_quantity) AS theoretical_quantity,
         MAX(reductor) AS reductor,

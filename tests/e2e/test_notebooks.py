@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 import re
 import signal
 import subprocess
@@ -22,6 +21,7 @@ from local.notebook_lake import LakeNotFilled, fill, write_synthetic_trading_day
 from local.notebook_pages import figures, printed
 from local.synthetic import synthetic_csv
 from tests.conftest import PROJECT
+from tests.e2e.test_local_commands import environment
 from tests.lake import Lake
 from tests.processes import commands, descendants
 from tests.until import until
@@ -66,11 +66,10 @@ class Executed:
 
 
 def notebooks(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "BOVESPA_"))}
     return subprocess.run(
         [sys.executable, "-m", "local", "notebooks", *map(str, arguments)],
         cwd=PROJECT,
-        env=kept | variables,
+        env=environment(**variables),
         capture_output=True,
         text=True,
         timeout=500,
@@ -285,11 +284,10 @@ def test_a_run_that_is_stopped_leaves_no_process_and_no_file(executed: Executed,
     ]
     path = tmp_path / "endless.ipynb"
     nbformat().write(nbformat().v4.new_notebook(cells=cells), path)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "BOVESPA_"))}
     process = subprocess.Popen(
         [sys.executable, "-m", "local", "notebooks", "--running", "--out", str(tmp_path / "out"), str(path)],
         cwd=PROJECT,
-        env=kept | {"TMPDIR": str(scratch), "AWS_ENDPOINT_URL": executed.lake.cloud.endpoint_url},
+        env=environment(TMPDIR=str(scratch), AWS_ENDPOINT_URL=executed.lake.cloud.endpoint_url),
         stderr=subprocess.DEVNULL,
     )
     try:
