@@ -31,8 +31,9 @@ OF_FEW_ROWS = {
     # all are in one task. Told that they are few, it shuffles none. No broadcast of them is worth a job.
     "spark.sql.defaultSizeInBytes": "1000",
     "spark.sql.autoBroadcastJoinThreshold": "-1",
-    # What the optimizer infers of so many columns takes it longer than the rows, and saves none of them.
+    # What the optimizer finds out about so many columns takes it longer than the rows, and saves none of them.
     "spark.sql.constraintPropagation.enabled": "false",
+    "spark.sql.subexpressionElimination.enabled": "false",
     # Nor do they repay the Java that Spark would write and compile for each plan: a second and a half of a first run.
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",

@@ -7,6 +7,7 @@ version is pinned; a contract test fails if an upgrade moves it.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import logging
 import os
@@ -134,6 +135,18 @@ class GlueSparkRunner:
             self._drop_worker()
             raise
 
+    @functools.cached_property
+    def _s3(self) -> Any:
+        """As the job's role; one for all runs, for a client costs more than what it fetches."""
+        mine = self._session.credentials
+        return boto3.client(
+            "s3",
+            endpoint_url=self._endpoint_url,
+            aws_access_key_id=mine.access_key_id,
+            aws_secret_access_key=mine.secret_access_key,
+            aws_session_token=mine.session_token,
+        )
+
     def _start_worker(self) -> SparkWorker | PooledSpark:
         if self._pool is not None:
             return PooledSpark(self._pool)
@@ -148,16 +161,8 @@ class GlueSparkRunner:
         """Download the object at *uri* to a file whose folder names its content, so other content is another file."""
         parts = urlsplit(uri)
         key = parts.path.lstrip("/")
-        mine = self._session.credentials
-        client = boto3.client(
-            "s3",
-            endpoint_url=self._endpoint_url,
-            aws_access_key_id=mine.access_key_id,
-            aws_secret_access_key=mine.secret_access_key,
-            aws_session_token=mine.session_token,
-        )
         try:
-            body = client.get_object(Bucket=parts.netloc, Key=key)["Body"].read()
+            body = self._s3.get_object(Bucket=parts.netloc, Key=key)["Body"].read()
         except ClientError as error:
             raise FileNotFoundError(f"{uri}: {error}") from error
         path = self._code_dir / hashlib.sha256(body).hexdigest()[:16] / Path(key).name

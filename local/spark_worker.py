@@ -19,7 +19,7 @@ import os
 import runpy
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TextIO
@@ -68,11 +68,13 @@ def main() -> None:
         java_import(spark._jvm, name)  # noqa: SLF001
     _rehearse(spark)
     own_modules = frozenset(sys.modules)
+    added: set[str] = set()
     _answer(reply, None)
     for line in sys.stdin:
         request = json.loads(line)
         with _output_to(Path(request["log"])):
             _call_as(spark, request["environ"], own_modules)
+            _add(spark, request["py_files"], added)
             error = _run(spark, request)
         _answer(reply, error)
     spark.stop()
@@ -144,10 +146,17 @@ def _session() -> botocore.session.Session:
     return session
 
 
+def _add(spark: SparkSession, py_files: Iterable[str], added: set[str]) -> None:
+    """Let this process and Python workers import from *py_files*; those in *added* they have already."""
+    for path in py_files:
+        # PySpark does not look whether it has one: its paths would get longer by each run.
+        if path not in added:
+            spark.sparkContext.addPyFile(path)
+            added.add(path)
+
+
 def _run(spark: SparkSession, request: dict[str, Any]) -> str | None:
     """Run one script and return its failure, as text, if it failed."""
-    for path in request["py_files"]:
-        spark.sparkContext.addPyFile(path)
     sys.argv = [request["script"], *request["argv"]]
     try:
         runpy.run_path(request["script"], run_name="__main__")

@@ -37,7 +37,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes long, so that no process is left with it at the end, when the others have nothing to do.
 
-    What waits more than it computes comes beside what computes, not beside browsers, which wait, too. What ends Sparks
+    What waits more than it computes comes first, beside what starts clouds and Sparks, not beside browsers, which wait,
+    too. What ends Sparks
     comes when hardly anybody needs them any more; of that, what has most tests first, for a process with two tests
     left, however long, is given the next file.
     """
@@ -45,9 +46,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     tests = Counter(item.path for item in items)
 
     def turn(item: pytest.Item) -> tuple[int, int]:
-        if item.get_closest_marker("ends_spark") is not None:
-            return folders.index(item.path.parent), 1000 - tests[item.path]
-        return folders.index(item.path.parent), -1 if item.get_closest_marker("waits") is not None else 0
+        if item.get_closest_marker("waits") is not None:
+            return -1, 0
+        later = 1000 - tests[item.path] if item.get_closest_marker("ends_spark") is not None else 0
+        return folders.index(item.path.parent), later
 
     items.sort(key=turn)
 

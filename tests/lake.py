@@ -176,7 +176,8 @@ class Lake:
 
     def refine(self, *subjects: Session | TradingDay | Import | str, **arguments: str) -> None:
         """Run the job over *subjects*, successfully."""
-        assert self.outcome(self.start(*subjects, **arguments)) == ("SUCCEEDED", "")
+        outcome = self.outcome(self.start(*subjects, **arguments))
+        assert outcome == ("SUCCEEDED", ""), outcome
 
     def empty(self) -> None:
         """Take away every object and every partition, as if nothing had ever arrived."""
