@@ -5,12 +5,13 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-from matplotlib.axes import Axes
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.pictures import BLUE, GREEN, GREY, INK, VERMILION, logarithmic, picture, plain, rows
 from benchmarks.queries import HOLDINGS, MERGED, PORTFOLIO, Asked, again_s, costs_of, questions_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _MARKS = {PORTFOLIO: (VERMILION, "s"), HOLDINGS: (BLUE, "o"), MERGED: (GREEN, "^")}
 

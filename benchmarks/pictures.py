@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # Okabe and Ito's colours, which people with any kind of colour vision tell apart, and greys.
 BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7"
@@ -75,6 +73,10 @@ def picture(
     Returns:
         *path*.
     """
+    # Not whoever only measures shall wait for it.
+    import matplotlib as mpl  # noqa: PLC0415
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
     with mpl.rc_context(_STYLE):
         head_in = _HEAD_IN + (_PANEL_TITLE_IN if panels > 1 else 0)
         whole_in = head_in + height_in + _FOOT_IN
@@ -108,6 +110,8 @@ def rows(axes: Axes, names: Iterable[str]) -> None:
 
 def logarithmic(axes: Axes, values: Iterable[float], *, room: float = 1.0) -> None:
     """Give *axes* a logarithmic axis around *values*, with *room* times the largest on the right."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator  # noqa: PLC0415
+
     every = list(values)
     axes.set_xscale("log")
     axes.set_xlim(min(every) / 1.6, max(every) * 1.6 * room)

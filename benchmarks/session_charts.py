@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from itertools import accumulate
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
-
-from matplotlib.axes import Axes
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.latency import alternatives
 from benchmarks.pictures import BLUE, GREEN, GREY, ORANGE, PURPLE, duration, logarithmic, picture, rows, times
 from benchmarks.stages import stations
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _COLOURS = {"API and browser": BLUE, "function": ORANGE, "job": GREEN, "caller": PURPLE}
 

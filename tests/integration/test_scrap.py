@@ -27,6 +27,8 @@ from scrap.browser_detection import InstalledBrowser, find_browser
 from scrap.deadline import Deadline
 from scrap.scrap import fetch_portfolio_csv, fetch_with
 
+pytestmark = pytest.mark.waits
+
 SATURDAY, MONDAY = dt.date(2025, 2, 22), dt.date(2025, 2, 24)
 NOON = dt.datetime(2025, 2, 22, 12, tzinfo=dt.UTC)
 GENEROUS_S = 40

@@ -30,8 +30,6 @@ from local.b3_stand_in import StandIn, running_stand_in
 from local.synthetic_trading import synthetic_quotes
 from scrap.trading_day import fetch_trading_day
 
-pytestmark = pytest.mark.waits
-
 DAY = dt.date(2025, 2, 20)
 PATH = "GET /InstDados/SerHist/COTAHIST_D20022025.ZIP"
 NOW = dt.datetime(2025, 2, 21, 15, tzinfo=dt.UTC)

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
-from matplotlib.textpath import TextPath
 
 from tests.conftest import PROJECT
 
@@ -164,6 +163,8 @@ def test_a_kernel_without_the_magic_gets_one(capsys: pytest.CaptureFixture[str])
 @pytest.mark.parametrize("text", ["PETR4", "Dotted: a rebalanced portfolio", "\u2212(Ação)", "ONE"])
 @pytest.mark.parametrize("bold", [False, True])
 def test_a_text_is_as_wide_as_its_outline(text: str, *, bold: bool) -> None:
+    from matplotlib.textpath import TextPath  # noqa: PLC0415 - not every process that collects tests shall wait for it
+
     (helpers,) = [source for source in code_cells(read("index_today")) if "same cell is in every" in source]
     names: dict[str, Any] = {}
     exec(compile(helpers, "helpers", "exec"), names)  # noqa: S102 - our own cell
