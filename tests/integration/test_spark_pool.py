@@ -42,6 +42,7 @@ configuration = spark._jsparkSession.sessionState().newHadoopConf()
 hadoop = spark._jvm.org.apache.hadoop.fs.Path("s3://any/").getFileSystem(configuration)
 seen = {
     "process": os.getpid(),
+    "twice": sorted({path for path in sys.path if sys.path.count(path) > 1}),
     "script": [boto3.client("s3").meta.endpoint_url, boto3.DEFAULT_SESSION.get_credentials().access_key],
     "module": of_the_job.client().meta.endpoint_url,
     "daemons": [
@@ -100,6 +101,7 @@ def test_a_run_sees_the_cloud_and_the_principal_that_it_names_and_nothing_of_the
             assert spark.run(asked, deadline=time.monotonic() + 120, stopped=threading.Event()) is None
             seen = json.loads((tmp_path / "answer").read_text())
             processes.append(seen.pop("process"))
+            assert seen.pop("twice") == [], "a process that ran the job often has its modules on its path as often"
             assert len(set(seen.pop("daemons"))) == 1, "what SQL and RDDs run in Python has a daemon each"
             endpoint, key = f"http://{cloud}.test:9", f"key of {cloud}"
             assert seen == {
