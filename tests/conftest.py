@@ -37,9 +37,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes long, so that no process is left with it at the end, when the others have nothing to do.
 
-    What waits more than it computes comes first, beside what starts clouds and Sparks. What ends Sparks comes when
-    hardly anybody needs them any more; of that, what has most tests first, for a process with two tests left, however
-    long, is given the next file.
+    What waits longest comes first of all, beside what starts clouds and Sparks, not beside others that wait. What ends
+    Sparks comes when hardly anybody needs them any more; of that, what has most tests first, for a process with two
+    tests left, however long, is given the next file.
     """
     folders = [PROJECT / "tests" / name for name in ("e2e", "integration", "unit")]
     tests = Counter(item.path for item in items)
