@@ -23,19 +23,20 @@ from tests.until import until
 pytestmark = pytest.mark.ends_spark
 
 
-@pytest.fixture(scope="module")
-def role(lake: Lake) -> str:
-    """The ARN of a role that may read and write what the jobs of this module have."""
+def new_role(lake: Lake, *actions: str) -> str:
+    """Make a role that may do *actions* on what the jobs of this module have, and return its ARN."""
     iam, name = lake.cloud.client("iam"), f"contract-{uuid.uuid4().hex[:8]}"
     trusted = {"Effect": "Allow", "Principal": {"Service": "glue.amazonaws.com"}, "Action": "sts:AssumeRole"}
     made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_policy(trusted))
-    allowed = {
-        "Effect": "Allow",
-        "Action": ["s3:GetObject", "s3:PutObject"],
-        "Resource": f"arn:aws:s3:::{lake.refined}/contract/*",
-    }
+    allowed = {"Effect": "Allow", "Action": actions, "Resource": f"arn:aws:s3:::{lake.refined}/contract/*"}
     iam.put_role_policy(RoleName=name, PolicyName="contract", PolicyDocument=_policy(allowed))
     return str(made["Role"]["Arn"])
+
+
+@pytest.fixture(scope="module")
+def role(lake: Lake) -> str:
+    """The ARN of a role that may read and write."""
+    return new_role(lake, "s3:GetObject", "s3:PutObject")
 
 
 def _policy(statement: dict[str, Any]) -> str:
@@ -132,6 +133,17 @@ def test_after_a_process_that_died_the_next_run_executes_its_script_in_spark_wit
     run = finished_run(lake, job, end="well", word="aposentadoria")
     assert run["JobRunState"] == "SUCCEEDED", run["ErrorMessage"]
     assert written(lake, job) == "3.5.6 91 aposentadoria"
+
+
+def test_a_run_reads_its_own_code_as_the_role_of_its_own_job(lake: Lake, job: str) -> None:
+    # The job of another role has run before, and runs again afterwards.
+    assert finished_run(lake, job, end="well", word="before")["JobRunState"] == "SUCCEEDED"
+    blind = new_job(lake, new_role(lake, "s3:PutObject"), SCRIPT)
+    run = finished_run(lake, blind, end="well", word="unread")
+    assert run["JobRunState"] == "FAILED"
+    assert f"{blind}.py" in run["ErrorMessage"]
+    assert "AccessDenied" in run["ErrorMessage"]
+    assert finished_run(lake, job, end="well", word="after")["JobRunState"] == "SUCCEEDED"
 
 
 def test_a_missing_script_fails_its_run(lake: Lake, role: str) -> None:
