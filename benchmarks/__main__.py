@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--usual", type=count, default=3, help="latency: times to go the usual way, 16 s each (default: %(default)s)"
     )
     parser.add_argument(
-        "--new", type=count, default=5, help="growth, refining: new sessions behind each median (default: %(default)s)"
+        "--new", type=count, default=20, help="growth, refining: new sessions behind each median (default: %(default)s)"
     )
     parser.add_argument(
         "--stored",
